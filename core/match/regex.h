@@ -1,0 +1,29 @@
+/* Regular expressions with bounded time for any pattern and subject: PCRE2 with match, depth and heap limits.
+ * The only wrapper of the regex engine; also behind the rules' `re` module. Compiled expressions are
+ * immutable, any thread. */
+#ifndef LUNETTE_MATCH_REGEX_H
+#define LUNETTE_MATCH_REGEX_H
+
+#include "base/err.h"
+#include <stddef.h>
+
+#include "base/str.h"
+
+struct regex;
+struct regex_scratch; /* one a thread */
+
+enum regex_flags { REGEX_CASELESS = 1, REGEX_MULTILINE = 2, REGEX_DOTALL = 4 };
+/* Patterns up to 8 KiB; ERR_INVALID with the offset; counted repetitions above 1,000 and callouts are
+ * refused. */
+struct regex *regex_new(struct str pattern, unsigned flags, struct err *err);
+void regex_free(struct regex *regex);
+struct regex_scratch *regex_scratch_new(void);
+void regex_scratch_free(struct regex_scratch *scratch);
+
+enum regex_outcome { REGEX_NO, REGEX_YES, REGEX_LIMIT /* steps used up: unknown */ };
+/* Searches subject from `start`. `steps`: backtracking budget. `spans` gets up to max (begin, end) pairs,
+ * group 0 first; unset groups are SIZE_MAX; *count how many groups there are. spans may be NULL. */
+enum regex_outcome regex_search(const struct regex *regex, struct regex_scratch *scratch, struct str subject,
+                                size_t start, unsigned steps, size_t (*spans)[2], size_t max, size_t *count);
+
+#endif
