@@ -1,0 +1,100 @@
+/* One Lua state: one thread, one pack, one role. The only door to Lua: nothing above this floor sees a
+ * lua_State, and only runtime.c enters one. Sandbox by allow-list, memory cap, CPU budget armed late by the
+ * watchdog, text chunks only. What can raise runs protected, results included. Owner: the thread that made
+ * it; each entry asserts that. */
+#ifndef LUNETTE_LUA_RUNTIME_H
+#define LUNETTE_LUA_RUNTIME_H
+
+#include "base/clock.h"
+#include "event/event.h"
+#include "loop/watchdog.h"
+#include "lua/value.h"
+
+struct lua_runtime;
+
+/* What the state may ask of the floors above; all borrowed, called on the state's thread. */
+struct lua_host {
+    void *context;
+    const struct clock *clock; /* os.time, os.date, time.now */
+    /* list "name": does it hold the value (as match compares)? *known false when there is no such list. */
+    bool (*list_has)(void *context, struct str name, struct str value, bool *known);
+    /* Text of the module `name` ("identity.helpers") below the rule roots; false when there is none. */
+    bool (*module)(void *context, struct str name, struct str *path, struct str *text);
+    /* log.info("…") and print from a rule. */
+    void (*log)(void *context, const char *level, struct str message);
+};
+
+enum lua_role { LUA_DETECTION, LUA_TRIAGE, LUA_AGENTS };
+
+struct lua_options {
+    enum lua_role role;
+    const struct lua_host *host;
+    struct watchdog_slot *watchdog; /* NULL: budgets by instruction count, deterministic (tests, check) */
+    size_t memory_state;            /* 64 MiB: cap of the state */
+    size_t memory_call;             /* 8 MiB above use at entry of a call */
+};
+struct lua_runtime *lua_runtime_new(const struct lua_options *options, struct err *err);
+void lua_runtime_free(struct lua_runtime *runtime);
+size_t lua_runtime_bytes(const struct lua_runtime *runtime);
+/* A bounded step of garbage collection, for idle moments. */
+void lua_runtime_idle(struct lua_runtime *runtime);
+
+struct lua_source {
+    struct str path; /* as shown in messages: "rules/detections/identity/mfa.lua" */
+    struct str text; /* Lua source; bytecode is refused */
+};
+/* Runs the file in the load phase (rule{}, list, sample … exist only then) within 500 ms of CPU and keeps
+ * what it returned. Returns a file handle >= 0. `value` (may be NULL) gets the returned tree in `arena`.
+ * Errors carry file:line. */
+int lua_load(struct lua_runtime *runtime, const struct lua_source *source, struct arena *arena,
+             struct lval **value, struct err *err);
+/* The function under that top-level key of what the file returned; -1: none. */
+int lua_find(struct lua_runtime *runtime, int file, const char *key);
+
+/* What `group` is to a callback. */
+struct lua_group {
+    struct str key; /* as shown: values joined by ", " */
+    uint32_t count;
+    int64_t first_ns, last_ns;
+    const struct str *values; /* distinct values */
+    size_t value_count;
+};
+
+enum lua_returns {
+    LUA_RETURNS_BOOL,            /* true or false; nil is a wrong type */
+    LUA_RETURNS_STRING,          /* a string */
+    LUA_RETURNS_OPTIONAL_STRING, /* a string or nil */
+    LUA_RETURNS_FLAT,    /* a table of string keys -> string, number, boolean or list of them; as JSON */
+    LUA_RETURNS_NOTHING, /* ignored (fix) */
+};
+enum lua_status {
+    LUA_DONE,
+    LUA_FAILED /* raised */,
+    LUA_OVERRAN /* CPU budget */,
+    LUA_NO_MEMORY,
+    LUA_WRONG_TYPE
+};
+
+struct lua_call {
+    int function; /* of lua_find */
+    enum lua_returns returns;
+    struct event *event;         /* read through a proxy; written only when `writable` (fix) */
+    struct arena *arena;         /* for what is written, and for string results */
+    struct event_parser *parser; /* for paths that are not interned; NULL: those are nil */
+    bool writable;
+    const struct lua_group *group; /* NULL: the callback gets nil */
+    int64_t budget_ns;             /* CPU time */
+};
+struct lua_result {
+    enum lua_status status;
+    bool truth;
+    bool is_nil;
+    struct str text; /* STRING, and FLAT as a JSON object; in call->arena; <= 64 KiB */
+    char error[256]; /* for status != DONE: one line for a person */
+    int64_t cpu_ns;
+};
+/* Calls the function. Never raises, never leaves the state unusable. */
+void lua_run(struct lua_runtime *runtime, const struct lua_call *call, struct lua_result *result);
+const char *lua_status_name(enum lua_status status); /* "done" "error" "timeout" "memory" "wrong_type" */
+
+#endif

@@ -1,0 +1,45 @@
+/* From folders to a ruleset: read the tree, run each file in a throw-away state, check, compile. The result
+ * depends on the tree alone. Control thread (or the CLI's). */
+#ifndef LUNETTE_RULES_LOADER_H
+#define LUNETTE_RULES_LOADER_H
+
+#include "base/vec.h"
+#include "rules/ruleset.h"
+
+enum problem_level { PROBLEM_ERROR, PROBLEM_WARNING };
+struct problem {
+    enum problem_level level;
+    char where[256];   /* rules/detections/x.lua:14 */
+    char message[512]; /* what, and what to write instead */
+};
+struct report {
+    VEC(struct problem) problems;
+    size_t errors, warnings;
+};
+void report_add(struct report *report, enum problem_level level, const char *where, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
+void report_free(struct report *report);
+void report_json(const struct report *report, struct buf *out); /* an array */
+
+/* All files of some roots, read: names, texts, hash. Flat roots (a ConfigMap) and deep ones; names beginning
+ * with ".." are skipped, links followed once, a .tar.gz is a folder; a later root replaces by rule id and
+ * says so. */
+struct tree;
+struct tree *tree_read(const char *rules_roots, const char *plugins_roots, struct err *err); /* ':'-lists */
+/* A tree from memory, for tests and `check -`: path/text pairs. */
+struct tree *tree_of(const struct lua_source *files, size_t count);
+void tree_free(struct tree *tree);
+const char *tree_hash(const struct tree *tree); /* 64 hex */
+/* Saves the tree below `dir` as the last good one (atomically), and reads it back. */
+int tree_save(const struct tree *tree, const char *dir, struct err *err);
+struct tree *tree_restore(const char *dir, struct err *err);
+
+/* Compiles. NULL when there is any error; the report has all of them, not just the first. Does not run the
+ * tests. */
+struct ruleset *ruleset_load(const struct tree *tree, struct report *report);
+/* One rule's matcher with the lists of a test in place of the files': rule index 0. For rules that use lists.
+ */
+struct matcher *ruleset_test_matcher(const struct ruleset *set, const struct rule *rule,
+                                     const struct rule_test *test, struct arena *arena, struct err *err);
+
+#endif

@@ -1,0 +1,134 @@
+/* A ruleset: one generation of everything the rule and plugin roots say, compiled. Immutable after loading
+ * and reference-counted; any thread reads it while it holds a reference. A batch ends on the ruleset it began
+ * with. */
+#ifndef LUNETTE_RULES_RULESET_H
+#define LUNETTE_RULES_RULESET_H
+
+#include <stdatomic.h>
+
+#include "data/group.h"
+#include "data/threat.h"
+#include "event/source_map.h"
+#include "lua/runtime.h"
+#include "match/match.h"
+
+enum callback {
+    CALLBACK_FILTER,
+    CALLBACK_DETECT,
+    CALLBACK_TITLE,
+    CALLBACK_SEVERITY,
+    CALLBACK_DEDUP,
+    CALLBACK_CONTEXT,
+    CALLBACK_COUNT
+};
+extern const char *const callback_names[CALLBACK_COUNT]; /* "filter" … "context_of" */
+
+enum rule_mode { RULE_ON, RULE_SHADOW, RULE_OFF };
+
+struct slots {
+    uint32_t *items; /* field slots */
+    size_t count;
+};
+
+/* One event of a test. */
+struct test_event {
+    struct str json;   /* normalised event, or the raw record when `source` is set */
+    struct str source; /* source id, or "" */
+    double at, arrive; /* seconds on the virtual clock: event time, arrival */
+};
+struct test_list {
+    struct str name;
+    const struct literal *entries;
+    size_t count;
+};
+struct rule_test {
+    struct str name;
+    unsigned line;
+    const struct test_event *events;
+    size_t event_count;
+    const struct test_list *lists;
+    size_t list_count;
+    /* expectations; each only where its has_ flag is set */
+    bool has_threats, has_severity, has_count, has_suppressed;
+    uint64_t threats, count, suppressed;
+    enum severity severity;
+    struct str title, dedup, type; /* ptr NULL: not expected */
+    const struct lval *context;    /* table path -> value, NULL: not expected */
+};
+
+struct rule {
+    struct str id, title, type, runbook, shadow_of;
+    unsigned version;
+    enum severity severity;
+    enum rule_mode mode;
+    struct str path; /* of its file, below its root */
+    struct str text; /* its source */
+    unsigned file;   /* index into ruleset->files */
+    const struct str *mitre;
+    size_t mitre_count;
+    const struct str *false_positives;
+    size_t false_positive_count;
+    struct match_route route;
+    const struct match_node *match;
+    const struct lval *match_value; /* as written, for tests that bring their own lists */
+    bool uses_lists;                /* match names a list */
+    bool grouped;
+    struct group_spec group;
+    struct slots group_by;
+    uint32_t distinct;     /* slot or FIELD_NONE */
+    struct slots dedup_by; /* empty: group_by, else the title */
+    int64_t dedup_window_ns;
+    struct slots context;
+    struct slots stored; /* what a window entry keeps: by, distinct, dedup, context, literal callback paths */
+    unsigned callbacks;  /* bit set of 1 << enum callback that the file defines */
+    const struct rule_test *tests;
+    size_t test_count;
+};
+
+struct source_test {
+    struct str name, raw;      /* a JSON object */
+    const struct lval *expect; /* table path -> value */
+    unsigned line;
+};
+struct source {
+    struct str id, path;
+    unsigned file;
+    struct match_route route;
+    struct source_map *map;
+    struct match_predicate **accepts; /* all must hold */
+    size_t accepts_count;
+    struct match_predicate **when; /* all must hold for `fix` to run; none: never */
+    size_t when_count;
+    bool has_fix;
+    const struct source_test *tests;
+    size_t test_count;
+};
+
+struct list; /* lists.h */
+
+struct ruleset {
+    atomic_uint refs;
+    uint64_t generation; /* 1, 2, … in this process; 0 while unpublished */
+    char hash[65];       /* SHA-256 of the tree */
+    struct arena *arena;
+    struct fields *fields;
+    struct matcher *matcher; /* of rules that are not off, same indexes as `rules` */
+    const struct rule *rules;
+    size_t rule_count;
+    const struct source *sources;
+    size_t source_count;
+    struct lua_source *files;
+    size_t file_count; /* every Lua file that is a rule or a source */
+    struct lua_source *modules;
+    size_t module_count; /* for require: path below the root, dots for slashes, no .lua */
+    struct list **lists;
+    size_t list_count;
+};
+
+struct ruleset *ruleset_ref(struct ruleset *set);
+void ruleset_unref(struct ruleset *set);                                   /* NULL is fine */
+const struct rule *ruleset_find(const struct ruleset *set, struct str id); /* NULL */
+uint32_t ruleset_source(const struct ruleset *set, struct str id);         /* UINT32_MAX */
+bool ruleset_list_has(const struct ruleset *set, struct str name, struct str value, bool *known);
+
+#endif
