@@ -20,7 +20,10 @@ static inline int id128_compare(const struct id128 *a, const struct id128 *b)
 {
     return memcmp(a->bytes, b->bytes, 16);
 }
+/* CRC-32C (Castagnoli), by the processor's instruction where it has one. `seed`: 0, or the result so far. */
 uint32_t hash_crc32c(struct str s, uint32_t seed);
+/* The same by table: what processors without the instruction get. */
+uint32_t hash_crc32c_portable(struct str s, uint32_t seed);
 void hash_sha256(struct str s, uint8_t out[32]);
 void hash_sha256_hex(struct str s, char out[65]);
 void hash_hmac_sha256(struct str key, struct str s, uint8_t out[32]);

@@ -7,6 +7,13 @@
 #include "base/arena.h"
 
 bool text_is_utf8(struct str s);
+/* The first character of `s` (not empty): its length and *point; or minus the length of the bad sequence that
+ * stands there (the longest that begins like a character, at least 1). */
+int text_utf8_decode(struct str s, uint32_t *point);
+/* Returns the length, 1 to 4. `point` is not a surrogate and at most U+10FFFF. */
+size_t text_utf8_encode(uint32_t point, char out[4]);
+/* How many bytes at the start are ASCII. */
+size_t text_ascii_prefix(struct str s);
 /* Replaces each bad byte sequence by U+FFFD; returns s itself where nothing was bad. */
 struct str text_repair_utf8(struct arena *arena, struct str s, bool *repaired);
 /* Unicode simple case folding (CaseFolding.txt, C and S). Writes at most text_fold_max(len) bytes; returns
