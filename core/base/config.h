@@ -20,7 +20,7 @@ enum config_type {
 struct config_option {
     const char *name; /* "retain-events": flag --retain-events, variable LUNETTE_RETAIN_EVENTS */
     enum config_type type;
-    const char *fallback; /* the default, as text */
+    const char *fallback; /* the default, as text; never NULL */
     int64_t min, max;     /* INT, SIZE (bytes), DURATION (ns) */
     const char *choices;  /* ENUM: "dry-run|live" */
     bool secret;          /* never shown */
@@ -30,9 +30,14 @@ struct config_option {
     size_t offset;     /* into the struct: char*, int64_t or bool; ENUM is int64_t, the index of the choice */
 };
 
-/* Fills *config from defaults, environment (`environ` style) and arguments. Arguments that are not options
- * are kept in order in `rest` (*rest_count, at most argc). Unknown flags and bad values are ERR_INVALID and
- * name the nearest. */
+/* "64KiB", "8MiB", "1GiB", "2TiB", "512B" or plain bytes. ERR_INVALID for anything else. */
+int config_size_parse(struct str text, int64_t *bytes, struct err *err);
+
+/* Fills *config, which is zeroed before, from defaults, environment (`environ` style) and arguments (without
+ * the program's name): --name value, --name=value, for booleans --name or --name=false. Arguments that are
+ * not options, and all behind "--", are kept in order in `rest` (*rest_count, at most argc). Unknown flags
+ * (ERR_INVALID) name the nearest; bad values (ERR_INVALID) say where they came from. What is in *config is
+ * freed by config_release, after a failure too. */
 int config_load(const struct config_option *table, size_t count, void *config, int argc, char **argv,
                 char **env, char **rest, int *rest_count, struct err *err);
 void config_release(const struct config_option *table, size_t count, void *config);
