@@ -1,0 +1,71 @@
+# shellcheck shell=bash
+# Set-up that tools/run, tools/test and the others share: Debian packages and the build. Sourced.
+# PRESET (release, debug, asan, tsan) and BUILD (a folder) choose what is built and where.
+
+TOP=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+PRESET=${PRESET:-release}
+case $PRESET in
+release) BUILD=${BUILD:-$TOP/build} ;;
+*) BUILD=${BUILD:-$TOP/build/$PRESET} ;;
+esac
+JOBS=${JOBS:-$(nproc)}
+export TOP PRESET BUILD JOBS
+
+say() { printf '%s\n' "$*" >&2; }
+
+as_root() {
+  if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi
+}
+
+# packages_of SECTION...: the names below these headings of tools/packages
+packages_of() {
+  awk -v want=" $* " '
+    /^# \[/ { name = $2; gsub(/[][]/, "", name); on = index(want, " " name " ") }
+    /^[^#]/ && NF && on { print $1 }' "$TOP/tools/packages"
+}
+
+# packages_install SECTION...: installs what is missing, says nothing when nothing is
+packages_install() {
+  local wanted missing
+  mapfile -t wanted < <(packages_of "$@")
+  if ! command -v dpkg-query >/dev/null; then
+    say "not a Debian machine: these packages, or what they hold, are expected: ${wanted[*]}"
+    return 0
+  fi
+  mapfile -t missing < <(comm -23 <(printf '%s\n' "${wanted[@]}" | sort) <(
+    # shellcheck disable=SC2016 # dpkg-query's own variables
+    dpkg-query -W -f='${Package} ${db:Status-Status}\n' "${wanted[@]}" 2>/dev/null |
+      awk '$2 == "installed" { print $1 }' | sort -u))
+  [ "${#missing[@]}" -gt 0 ] || return 0
+  say "installing Debian packages: ${missing[*]}"
+  as_root apt-get update -qq
+  as_root env DEBIAN_FRONTEND=noninteractive \
+    apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+}
+
+# build_configure: makes or refreshes $BUILD; build_ready does so only where there is none
+build_configure() {
+  local launcher=() log=$BUILD/configure.log
+  if command -v ccache >/dev/null; then
+    launcher=(-DCMAKE_C_COMPILER_LAUNCHER=ccache -DCMAKE_CXX_COMPILER_LAUNCHER=ccache)
+  fi
+  mkdir -p "$BUILD"
+  (cd "$TOP" && cmake --preset "$PRESET" -B "$BUILD" "${launcher[@]}" >"$log" 2>&1) || {
+    cat "$log" >&2
+    return 1
+  }
+}
+
+build_ready() {
+  [ -f "$BUILD/build.ninja" ] || build_configure
+}
+
+# build_targets TARGET...: builds (`all`: everything); prints only what fails
+build_targets() {
+  local log=$BUILD/build.log
+  mkdir -p "$BUILD"
+  ninja -C "$BUILD" -j "$JOBS" "$@" >"$log" 2>&1 || {
+    grep -v '^\[[0-9]*/[0-9]*\] ' "$log" | head -n 200 >&2
+    return 1
+  }
+}
