@@ -1,0 +1,186 @@
+#include "pipeline/ingest.h"
+
+#include "base/json_tape.h"
+
+#define CUSTOMER_MAX 128 /* bytes of a customer's name that an event brings */
+
+struct detector *detector_new(const struct detector_options *options, struct err *err)
+{
+    struct pack_options pack = {.set = options->set,
+                                .health = options->health,
+                                .watchdog = options->watchdog,
+                                .clock = options->clock,
+                                .test = options->test};
+    struct detector *detector = mem_zalloc(1, sizeof(*detector));
+    detector->set = ruleset_ref(options->set);
+    memcpy(detector->shard_key, options->shard_key, sizeof(detector->shard_key));
+    detector->parser = event_parser_new(&event_limits_default);
+    detector->scratch = match_scratch_new(options->set->matcher);
+    detector->pack = pack_new(&pack, err);
+    if (detector->pack == NULL) {
+        detector_free(detector);
+        return NULL;
+    }
+    return detector;
+}
+
+void detector_free(struct detector *detector)
+{
+    if (detector == NULL)
+        return;
+    if (detector->pack)
+        pack_free(detector->pack);
+    match_scratch_free(detector->scratch);
+    event_parser_free(detector->parser);
+    ruleset_unref(detector->set);
+    free(detector);
+}
+
+/* ---- parse ---- */
+
+static void reject(struct batch *batch, uint32_t index, const struct err *err)
+{
+    enum ledger_reject reason = err->code == ERR_LIMIT ? REJECT_TOO_LARGE : REJECT_JSON;
+    struct batch_reject item = {index, reason, arena_dup(batch->arena, str_from(err->message))};
+    vec_push(&batch->rejects, item);
+    batch->delta.rejected[reason]++;
+}
+
+static void take_item(struct detector *detector, struct batch *batch, struct str item)
+{
+    struct err err = {0};
+    struct event *event;
+    uint32_t index = batch->item_count++;
+    if (event_parse(detector->parser, batch->set->fields, item, batch->arena, &event, &err) != 0) {
+        reject(batch, index, &err);
+        return;
+    }
+    event->json = item;
+    event->position = index;
+    batch->indexes[batch->event_count] = index;
+    batch->events[batch->event_count++] = event;
+}
+
+static int next_item(struct batch *batch, size_t *at, struct str *item, struct err *err)
+{
+    struct str body = buf_str(&batch->body);
+    if (batch->format == JOURNAL_NDJSON)
+        return json_lines_next(body, at, item);
+    if (batch->format == JOURNAL_ARRAY)
+        return json_array_next(body, at, item, err);
+    *item = body;
+    return *at == 0 ? (*at = 1) : 0;
+}
+
+/* How many items there are, so that the arrays are made once. */
+static int count_items(struct batch *batch, size_t *count, struct err *err)
+{
+    size_t at = 0;
+    struct str item;
+    int more;
+    for (*count = 0; (more = next_item(batch, &at, &item, err)) == 1; ++*count)
+        if (*count == BATCH_EVENTS_MAX)
+            return err_set(err, ERR_LIMIT, "a batch holds at most %d events", BATCH_EVENTS_MAX);
+    return more;
+}
+
+int ingest_parse(struct detector *detector, struct batch *batch, struct err *err)
+{
+    size_t count, at = 0;
+    struct str item;
+    struct str name = batch->source_name;
+    if (name.len && !str_is(name, "demo") && ruleset_source(batch->set, name) == UINT32_MAX)
+        return err_set(err, ERR_NOT_FOUND, "no source is called \"%.*s\"", STR_ARG(name));
+    if (count_items(batch, &count, err) != 0)
+        return -1;
+    batch->events = arena_alloc(batch->arena, (count + 1) * sizeof(*batch->events));
+    batch->indexes = arena_alloc(batch->arena, (count + 1) * sizeof(*batch->indexes));
+    while (next_item(batch, &at, &item, err) == 1)
+        take_item(detector, batch, item);
+    batch->delta.received = batch->item_count;
+    batch->delta.accepted = batch->event_count;
+    return 0;
+}
+
+/* ---- map ---- */
+
+static bool all_hold(struct match_predicate **predicates, size_t count, const struct event *event,
+                     struct event_parser *parser)
+{
+    for (size_t i = 0; i < count; i++)
+        if (!match_predicate_holds(predicates[i], event, parser))
+            return false;
+    return true;
+}
+
+/* Among the sources that accept the event the one with most conditions, then the first id. */
+static uint32_t choose_source(const struct detector *detector, const struct event *event)
+{
+    const struct ruleset *set = detector->set;
+    uint32_t best = UINT32_MAX;
+    for (uint32_t i = 0; i < set->source_count; i++) {
+        const struct source *source = &set->sources[i];
+        if (source->accepts_count == 0)
+            continue;
+        if (best != UINT32_MAX) {
+            const struct source *held = &set->sources[best];
+            if (source->accepts_count < held->accepts_count ||
+                (source->accepts_count == held->accepts_count && str_compare(source->id, held->id) > 0))
+                continue;
+        }
+        if (all_hold(source->accepts, source->accepts_count, event, detector->parser))
+            best = i;
+    }
+    return best;
+}
+
+static void set_customer(struct batch *batch, struct event *event)
+{
+    event->customer = batch->customer;
+    if (event->customer.len == 0)
+        event->customer = event_text(event, FIELD_ORGANIZATION_ID);
+    if (event->customer.len == 0)
+        event->customer = event_text(event, FIELD_ORGANIZATION_NAME);
+    if (event->customer.len == 0)
+        event->customer = STR("default");
+    if (event->customer.len > CUSTOMER_MAX)
+        event->customer.len = CUSTOMER_MAX;
+}
+
+static void set_identity(struct batch *batch, struct event *event)
+{
+    struct str own = event_text(event, FIELD_EVENT_ID);
+    if (own.len) {
+        const struct ruleset *set = batch->set;
+        struct str source = event->source == UINT32_MAX ? STR("") : set->sources[event->source].id;
+        event->id = hash_id((struct str[]){event->customer, source, own}, 3);
+        return;
+    }
+    uint32_t position = event->position;
+    event->id = hash_id((struct str[]){{(const char *)batch->id_base.bytes, sizeof(batch->id_base.bytes)},
+                                       {(const char *)&position, sizeof(position)}},
+                        2);
+}
+
+static void map_event(struct detector *detector, struct batch *batch, uint32_t named, struct event *event)
+{
+    const struct ruleset *set = batch->set;
+    event->accepted_ns = batch->accepted_ns;
+    event->source = named != UINT32_MAX ? named : choose_source(detector, event);
+    const struct source *source = event->source == UINT32_MAX ? NULL : &set->sources[event->source];
+    source_map_apply(source ? source->map : NULL, event, batch->arena);
+    if (source && source->has_fix && all_hold(source->when, source->when_count, event, detector->parser)) {
+        pack_begin(detector->pack, detector->parser, batch->arena);
+        pack_fix(detector->pack, event->source, event);
+    }
+    set_customer(batch, event);
+    set_identity(batch, event);
+    event_freeze(event, batch->arena);
+}
+
+void ingest_map(struct detector *detector, struct batch *batch)
+{
+    uint32_t named = batch->source_name.len ? ruleset_source(batch->set, batch->source_name) : UINT32_MAX;
+    for (uint32_t i = 0; i < batch->event_count; i++)
+        map_event(detector, batch, named, batch->events[i]);
+}
