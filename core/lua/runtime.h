@@ -1,5 +1,5 @@
 /* One Lua state: one thread, one pack, one role. The only door to Lua: nothing above this floor sees a
- * lua_State, and only runtime.c enters one. Sandbox by allow-list, memory cap, CPU budget armed late by the
+ * lua_State, and only call.c enters one. Sandbox by allow-list, memory cap, CPU budget armed late by the
  * watchdog, text chunks only. What can raise runs protected, results included. Owner: the thread that made
  * it; each entry asserts that. */
 #ifndef LUNETTE_LUA_RUNTIME_H
@@ -24,16 +24,34 @@ struct lua_host {
     void (*log)(void *context, const char *level, struct str message);
 };
 
+/* What `sleep` waits on. `start` calls fire(arg) once after the delay and returns what `cancel` takes before
+ * that. lua_timers_loop (below) is the one of a worker's loop; tests bring a virtual one. */
+struct lua_timers {
+    void *context;
+    void *(*start)(void *context, int64_t delay_ns, void (*fire)(void *arg), void *arg);
+    void (*cancel)(void *context, void *timer);
+};
+struct loop;
+struct lua_timers lua_timers_loop(struct loop *loop);
+
 enum lua_role { LUA_DETECTION, LUA_TRIAGE, LUA_AGENTS };
 
 struct lua_options {
     enum lua_role role;
     const struct lua_host *host;
-    struct watchdog_slot *watchdog; /* NULL: budgets by instruction count, deterministic (tests, check) */
-    size_t memory_state;            /* 64 MiB: cap of the state */
-    size_t memory_call;             /* 8 MiB above use at entry of a call */
+    struct watchdog_slot *watchdog;  /* NULL: budgets by instruction count, deterministic (tests, check) */
+    size_t memory_state;             /* 0: 64 MiB, cap of the state */
+    size_t memory_call;              /* 0: 8 MiB above use at entry of a call */
+    const struct lua_timers *timers; /* agents: for sleep; borrowed; NULL: sleep raises */
+    unsigned gc_stress;              /* tests: a full collection at each n-th allocation; 0: never */
 };
+/* The `overdue` of watchdog_slot_new for a thread that runs Lua: it arms the kill hook of the call that this
+ * thread is in, whichever state that belongs to. `unused` may be NULL. */
+void lua_runtime_overdue(void *unused);
+
+/* The owner is the thread of the first entry after this. */
 struct lua_runtime *lua_runtime_new(const struct lua_options *options, struct err *err);
+/* NULL is fine. Cancels tasks that still wait. */
 void lua_runtime_free(struct lua_runtime *runtime);
 size_t lua_runtime_bytes(const struct lua_runtime *runtime);
 /* A bounded step of garbage collection, for idle moments. */
@@ -44,14 +62,14 @@ struct lua_source {
     struct str text; /* Lua source; bytecode is refused */
 };
 /* Runs the file in the load phase (rule{}, list, sample … exist only then) within 500 ms of CPU and keeps
- * what it returned. Returns a file handle >= 0. `value` (may be NULL) gets the returned tree in `arena`.
- * Errors carry file:line. */
-int lua_load(struct lua_runtime *runtime, const struct lua_source *source, struct arena *arena,
-             struct lval **value, struct err *err);
+ * what it returned. Returns a file handle >= 0, or -1. `value` (may be NULL) gets the returned tree in
+ * `arena`. Errors carry file:line in err.where. (Not lua_load: that name is the Lua library's.) */
+int lua_load_file(struct lua_runtime *runtime, const struct lua_source *source, struct arena *arena,
+                  struct lval **value, struct err *err);
 /* The function under that top-level key of what the file returned; -1: none. */
 int lua_find(struct lua_runtime *runtime, int file, const char *key);
 
-/* What `group` is to a callback. */
+/* What `group` is to a callback; there, times are seconds since 1970 with a fraction. */
 struct lua_group {
     struct str key; /* as shown: values joined by ", " */
     uint32_t count;
@@ -96,5 +114,22 @@ struct lua_result {
 /* Calls the function. Never raises, never leaves the state unusable. */
 void lua_run(struct lua_runtime *runtime, const struct lua_call *call, struct lua_result *result);
 const char *lua_status_name(enum lua_status status); /* "done" "error" "timeout" "memory" "wrong_type" */
+
+/* A call that may wait (sleep) and goes on later from the thread's loop: what agents are. LUA_AGENTS only. */
+struct lua_task { /* a handle: stale ones are recognised and do nothing */
+    void *task;
+    uint32_t generation;
+};
+struct lua_task_options {
+    struct lua_call call; /* what it points to must live until `done`; budget_ns is that of one resume */
+    int64_t total_ns;     /* CPU time of all resumes together */
+    void (*done)(void *context, const struct lua_result *result); /* once, maybe before lua_task_start ends */
+    void *context;
+};
+/* 0, also when the task failed at once (`done` says so); -1 when there is no memory for it. */
+int lua_task_start(struct lua_runtime *runtime, const struct lua_task_options *options, struct lua_task *task,
+                   struct err *err);
+/* Ends a waiting task and undoes what it waits for; `done` is not called. False for a stale handle. */
+bool lua_task_cancel(struct lua_runtime *runtime, struct lua_task task);
 
 #endif

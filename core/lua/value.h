@@ -1,5 +1,7 @@
 /* What a rule file says, as plain data: the tree that a file returned, copied out of Lua into an arena, so
- * that the loader above never sees a lua_State. Tables keep their string keys in source order, with lines. */
+ * that the loader above never sees a lua_State. Tables keep their string keys in source order, with lines;
+ * keys that code added, and those of tables that cannot be found in the source, follow in byte order with
+ * line 0. */
 #ifndef LUNETTE_LUA_VALUE_H
 #define LUNETTE_LUA_VALUE_H
 
