@@ -8,6 +8,7 @@ struct batch *batch_new(struct ruleset *set)
     atomic_init(&batch->refs, 1);
     batch->arena = arena_new(BATCH_ARENA);
     batch->set = ruleset_ref(set);
+    atomic_fetch_add_explicit(&set->batches, 1, memory_order_relaxed);
     batch->counted = true;
     return batch;
 }
@@ -27,6 +28,7 @@ void batch_unref(struct batch *batch)
     ledger_delta_free(&batch->delta);
     buf_free(&batch->body);
     arena_free(batch->arena);
+    atomic_fetch_sub_explicit(&batch->set->batches, 1, memory_order_release);
     ruleset_unref(batch->set);
     free(batch);
 }

@@ -102,6 +102,8 @@ static void route_grouped(struct routing *r, struct observation pair)
     const struct rule *rule = &batch->set->rules[pair.rule];
     const struct event *event = batch->events[pair.event];
     size_t fan = group_fan(rule, event);
+    if (rule->group.distinct && event_text(event, rule->distinct).len == 0)
+        fan = 0; /* nothing to count: as a missing `by` field */
     if (fan == 0) {
         ledger_count(&batch->delta, pair.rule, LEDGER_UNKEYED, 1);
         return;

@@ -79,6 +79,7 @@ static struct firing make_firing(struct question *q)
                             .time_ns = q->event->time_ns,
                             .accepted_ns = batch->accepted_ns,
                             .event = q->event->id,
+                            .base_count = rule->grouped ? rule->group.count : 1,
                             .mitre = rule->mitre,
                             .mitre_count = rule->mitre_count,
                             .trace_id = batch->trace_id,

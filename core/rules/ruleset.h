@@ -108,6 +108,7 @@ struct list; /* lists.h */
 
 struct ruleset {
     atomic_uint refs;
+    atomic_uint batches;           /* being judged on it: a worker keeps its Lua state until there are none */
     uint64_t generation; /* 1, 2, … in this process; 0 while unpublished */
     char hash[65];       /* SHA-256 of the tree */
     struct arena *arena;
