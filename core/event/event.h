@@ -45,9 +45,8 @@ enum event_quality {
 const char *event_quality_name(unsigned bit_index); /* NULL beyond the last */
 
 struct event_value {
-    uint32_t slot;
-    uint32_t
-        next; /* index + 1 of the next value of the same slot; 0: last. Lists are chains in document order */
+    uint32_t slot; /* FIELD_NONE: removed; only until the event is frozen */
+    uint32_t next; /* index + 1 of the next value of the same slot; 0: last. Chains are in document order */
     struct value value;
 };
 
@@ -62,6 +61,8 @@ struct event {
     uint32_t count;      /* values */
     uint32_t cap;
     struct event_value *values;
+    struct event_chain *chains; /* slot -> first and last value; only event_first looks in here */
+    uint32_t chains_mask, chains_shift, chains_used;
     const struct fields *fields;
     struct str
         json; /* the record's own text; borrowed from the batch; may be empty (tests, stored members) */
@@ -108,12 +109,14 @@ struct str event_text(const struct event *event, uint32_t slot);
 size_t event_lookup(const struct event *event, struct event_parser *parser, struct str path,
                     struct arena *arena, struct value *out, size_t max);
 
-/* Turns the quality bits into values of event.quality and links everything up. */
+/* Turns the quality bits into the values of event.quality (what a record brought under that name is dropped)
+ * and closes the gaps that event_clear left. May be called again when a bit was added before publishing. */
 void event_freeze(struct event *event, struct arena *arena);
 
 /* Constructors of values. Text of numbers is made in the arena. */
 struct value value_string(struct str text);
 struct value value_int(struct arena *arena, int64_t i);
+struct value value_uint(struct arena *arena, uint64_t u); /* VALUE_INT where it fits */
 struct value value_double(struct arena *arena, double d);
 struct value value_bool(bool b);
 struct value value_null(void);
@@ -121,8 +124,9 @@ struct value value_null(void);
  * in *i with *exact true. False when it is no number. */
 bool value_number(const struct value *value, double *d, int64_t *i, bool *exact);
 
-/* A packed copy of some slots: what a window entry keeps of an event (<= max bytes; later fields are left out
- * whole). The path names are not stored; unpacking needs the same order of slots. */
+/* A packed copy of some slots: what a window entry keeps of an event. At most `max` bytes are appended: a
+ * field that does not fit is left out whole, the others are kept. The path names are not stored; unpacking
+ * needs the same slots in the same order (at most 65,535). */
 void event_pack(const struct event *event, const uint32_t *slots, size_t count, size_t max, struct buf *out);
 /* Rebuilds an event (id, time and customer are the caller's). Values borrow from `packed`. */
 struct event *event_unpack(struct str packed, const struct fields *fields, const uint32_t *slots,

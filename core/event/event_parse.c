@@ -1,0 +1,255 @@
+#include <stdlib.h>
+
+#include "base/json_tape.h"
+#include "event/event_chain.h"
+#include "event/fields_trie.h"
+
+#define ROOM_FOR_MAP 16 /* values that a source map usually adds */
+
+struct event_parser {
+    struct event_limits limits;
+    struct json_tape *tape;
+    struct event_value *scratch; /* `limits.fields` values */
+};
+
+struct event_parser *event_parser_new(const struct event_limits *limits)
+{
+    struct event_parser *parser = mem_zalloc(1, sizeof(*parser));
+    parser->limits = limits ? *limits : event_limits_default;
+    parser->tape = json_tape_new(parser->limits.size, parser->limits.depth);
+    parser->scratch = mem_alloc(parser->limits.fields * sizeof(*parser->scratch));
+    return parser;
+}
+
+void event_parser_free(struct event_parser *parser)
+{
+    if (!parser)
+        return;
+    json_tape_free(parser->tape);
+    free(parser->scratch);
+    free(parser);
+}
+
+struct walk {
+    struct json_cursor c;
+    const struct fields *fields;
+    struct arena *arena;
+    struct event_value *values;
+    uint32_t count;
+    unsigned leaves_left;
+    bool counting; /* the record is so long that it may hold too many leaves */
+    bool full;
+};
+
+/* Strings lie in the tape, which the next record overwrites. */
+static struct value read_scalar(const struct walk *w, size_t at)
+{
+    switch (json_at(w->c, at)) {
+    case JSON_STRING: {
+        struct str text = json_string(w->c, at);
+        char *copy = arena_alloc(w->arena, text.len);
+        memcpy(copy, text.ptr, text.len);
+        return (struct value){.type = VALUE_STRING, .text = {copy, text.len}};
+    }
+    case JSON_INT:
+        return value_int(w->arena, json_int(w->c, at));
+    case JSON_UINT:
+        return value_uint(w->arena, json_uint(w->c, at));
+    case JSON_DOUBLE:
+        return value_double(w->arena, json_double(w->c, at));
+    case JSON_TRUE:
+    case JSON_FALSE:
+        return value_bool(json_at(w->c, at) == JSON_TRUE);
+    default:
+        return value_null();
+    }
+}
+
+/* False when this leaf is one too many. */
+static bool count_leaf(struct walk *w)
+{
+    if (!w->counting)
+        return true;
+    if (w->leaves_left == 0) {
+        w->full = true;
+        return false;
+    }
+    w->leaves_left--;
+    return true;
+}
+
+/* Counts the leaves of a value that nobody asked for: whether a record is too long must not depend on what
+ * the rules name. */
+static void count_leaves(struct walk *w, size_t at)
+{
+    enum json_type type = json_at(w->c, at);
+    if (type != JSON_OBJECT && type != JSON_ARRAY) {
+        count_leaf(w);
+        return;
+    }
+    size_t end = json_end(w->c, at);
+    for (size_t i = json_enter(w->c, at); i < end && !w->full; i = json_skip(w->c, i)) {
+        i += type == JSON_OBJECT;
+        count_leaves(w, i);
+    }
+}
+
+static void take_leaf(struct walk *w, size_t at, uint32_t slot)
+{
+    if (!count_leaf(w) || slot == FIELD_NONE)
+        return;
+    struct event_value *value = &w->values[w->count++];
+    value->slot = slot;
+    value->value = read_scalar(w, at);
+}
+
+/* Called back by walk_value; the tape's depth bounds the recursion. */
+static void walk_object(struct walk *w, size_t at, uint32_t node);
+
+static void walk_value(struct walk *w, size_t at, uint32_t node)
+{
+    const struct fields_node *here = &w->fields->nodes.items[node];
+    switch (json_at(w->c, at)) {
+    case JSON_OBJECT:
+        if (here->inner)
+            walk_object(w, at, node);
+        else if (w->counting)
+            count_leaves(w, at);
+        break;
+    case JSON_ARRAY: {
+        size_t end = json_end(w->c, at);
+        for (size_t i = json_enter(w->c, at); i < end && !w->full; i = json_skip(w->c, i))
+            walk_value(w, i, node);
+        break;
+    }
+    default:
+        take_leaf(w, at, here->slot);
+    }
+}
+
+static void walk_object(struct walk *w, size_t at, uint32_t node)
+{
+    size_t end = json_end(w->c, at);
+    for (size_t i = json_enter(w->c, at); i < end && !w->full; i = json_skip(w->c, i)) {
+        uint32_t child = fields_descend(w->fields, node, json_string(w->c, i));
+        i++;
+        if (child != FIELD_NONE)
+            walk_value(w, i, child);
+        else if (w->counting)
+            count_leaves(w, i);
+    }
+}
+
+static uint32_t quality_of_repairs(unsigned repairs)
+{
+    return (repairs & JSON_REPAIR_NUMBER ? QUALITY_NUMBER : 0u) |
+           (repairs & JSON_REPAIR_SURROGATE ? QUALITY_SURROGATE : 0u) |
+           (repairs & JSON_REPAIR_UTF8 ? QUALITY_UTF8 : 0u);
+}
+
+static struct event *event_of_walk(const struct walk *w)
+{
+    struct event *event = event_chain_new(w->arena, w->fields, w->count + ROOM_FOR_MAP);
+    memcpy(event->values, w->values, w->count * sizeof(*event->values));
+    event->count = w->count;
+    for (uint32_t i = 0; i < w->count; i++)
+        event_chain_link(event, w->arena, i);
+    return event;
+}
+
+int event_parse(struct event_parser *parser, const struct fields *fields, struct str json,
+                struct arena *arena, struct event **event, struct err *err)
+{
+    unsigned repairs;
+    if (json_tape_parse(parser->tape, json, &repairs, err) != 0)
+        return -1;
+    struct json_cursor c = json_tape_cursor(parser->tape);
+    size_t root = json_tape_root();
+    if (json_at(c, root) != JSON_OBJECT)
+        return err_set(err, ERR_INVALID, "expected a JSON object");
+    struct walk w = {.c = c,
+                     .fields = fields,
+                     .arena = arena,
+                     .values = parser->scratch,
+                     .leaves_left = parser->limits.fields,
+                     .counting = json_end(c, root) > parser->limits.fields};
+    walk_object(&w, root, FIELDS_ROOT);
+    *event = event_of_walk(&w);
+    (*event)->json = json;
+    (*event)->quality = quality_of_repairs(repairs) | (w.full ? QUALITY_TRUNCATED : 0u);
+    return 0;
+}
+
+struct lookup {
+    struct walk walk; /* to read scalars with */
+    struct value *out;
+    size_t max, found;
+};
+
+/* `path` is what remains of it, empty at a value that it names in full. */
+static void look_in(struct lookup *l, size_t at, struct str path);
+
+static void look_in_object(struct lookup *l, size_t at, struct str path)
+{
+    struct json_cursor c = l->walk.c;
+    for (size_t i = json_enter(c, at); i < json_end(c, at); i = json_skip(c, i)) {
+        struct str key = json_string(c, i);
+        i++;
+        if (!str_starts(path, key))
+            continue;
+        struct str rest = {path.ptr + key.len, path.len - key.len};
+        if (rest.len == 0)
+            look_in(l, i, rest);
+        else if (rest.ptr[0] == '.' && rest.len > 1)
+            look_in(l, i, (struct str){rest.ptr + 1, rest.len - 1});
+    }
+}
+
+static void look_in(struct lookup *l, size_t at, struct str path)
+{
+    struct json_cursor c = l->walk.c;
+    switch (json_at(c, at)) {
+    case JSON_OBJECT:
+        if (path.len)
+            look_in_object(l, at, path);
+        break;
+    case JSON_ARRAY:
+        for (size_t i = json_enter(c, at); i < json_end(c, at); i = json_skip(c, i))
+            look_in(l, i, path);
+        break;
+    default:
+        if (path.len)
+            break;
+        if (l->found < l->max)
+            l->out[l->found] = read_scalar(&l->walk, at);
+        l->found++;
+    }
+}
+
+static size_t lookup_slot(const struct event *event, uint32_t slot, struct arena *arena, struct value *out,
+                          size_t max)
+{
+    size_t found = 0;
+    for (const struct event_value *value = event_first(event, slot); value;
+         value = event_next(event, value)) {
+        if (found < max) {
+            out[found] = value->value;
+            out[found].text = arena_dup(arena, value->value.text);
+        }
+        found++;
+    }
+    return found;
+}
+
+size_t event_lookup(const struct event *event, struct event_parser *parser, struct str path,
+                    struct arena *arena, struct value *out, size_t max)
+{
+    uint32_t slot = fields_find(event->fields, path);
+    if (slot != FIELD_NONE)
+        return lookup_slot(event, slot, arena, out, max);
+    if (event->json.len == 0 || path.len == 0 || json_tape_parse(parser->tape, event->json, NULL, NULL) != 0)
+        return 0;
+    struct lookup l = {.walk = {.c = json_tape_cursor(parser->tape), .arena = arena}, .out = out, .max = max};
+    look_in(&l, json_tape_root(), path);
+    return l.found;
+}
