@@ -15,7 +15,7 @@ struct firing {
     int64_t dedup_window_ns;
     int64_t time_ns, accepted_ns;
     struct id128 event;
-    uint32_t base_count;            /* event_count of a threat that begins here: a group's `count`, else 1 */
+    uint32_t base_count; /* event_count of a threat that begins here: a group's `count`, else 1 */
     enum severity severity;
     struct str context; /* JSON object */
     const struct str *mitre;

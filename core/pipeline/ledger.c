@@ -155,7 +155,7 @@ static void events_json(const struct ledger *ledger, int64_t pending, struct buf
 {
     buf_json_key(out, "events");
     buf_putc(out, '{');
-    buf_json_kint(out, "received", ledger->received);
+    buf_json_kint(out, "received", ledger->received + pending);
     buf_json_kint(out, "accepted", ledger->accepted + pending);
     buf_json_kint(out, "judged", ledger->judged);
     buf_json_kint(out, "pending", pending);

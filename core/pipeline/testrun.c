@@ -7,8 +7,8 @@
 #include "base/json_tape.h"
 #include "pipeline/engine.h"
 
-#define TEST_EPOCH (INT64_C(1767323045) * NS_PER_S) /* 2026-01-02T03:04:05Z */
-#define TEST_STATE (64 << 20)
+#define TEST_EPOCH   (INT64_C(1767323045) * NS_PER_S) /* 2026-01-02T03:04:05Z */
+#define TEST_STATE   (64 << 20)
 #define OUTCOME_TEXT 1024
 
 /* What a test gave: as text, so that two runs can be compared, and the first threat for the expectations. */
@@ -94,7 +94,8 @@ static int feed_all(struct run *run, const struct matcher *matcher, uint32_t tes
 
 static int differs(struct err *err, const char *what, struct str expected, struct str got)
 {
-    return err_set(err, ERR_INVALID, "expected %s \"%.*s\", got \"%.*s\"", what, STR_ARG(expected), STR_ARG(got));
+    return err_set(err, ERR_INVALID, "expected %s \"%.*s\", got \"%.*s\"", what, STR_ARG(expected),
+                   STR_ARG(got));
 }
 
 static int check_text(const char *what, struct str expected, struct str got, struct err *err)
@@ -132,8 +133,8 @@ static int check_context(const struct lval *expected, const struct threat *threa
         char key[FIELD_PATH_MAX + 1];
         snprintf(key, sizeof(key), "%.*s", STR_ARG(field->key));
         if (!context_equal(&field->value, json_get(json, key)))
-            rc = err_set(err, ERR_INVALID, "context[\"%s\"] is not what was expected; the context is %.*s", key,
-                         STR_ARG(context));
+            rc = err_set(err, ERR_INVALID, "context[\"%s\"] is not what was expected; the context is %.*s",
+                         key, STR_ARG(context));
     }
     json_free(json);
     return rc;
@@ -147,7 +148,8 @@ static int check_threat(const struct rule_test *test, const struct threat *threa
     if (test->has_count && threat->event_count != test->count)
         return err_set(err, ERR_INVALID, "expected count %llu, got %llu", (unsigned long long)test->count,
                        (unsigned long long)threat->event_count);
-    if (check_text("title", test->title, threat->title, err) || check_text("dedup", test->dedup, threat->dedup_key, err) ||
+    if (check_text("title", test->title, threat->title, err) ||
+        check_text("dedup", test->dedup, threat->dedup_key, err) ||
         check_text("type", test->type, threat->type, err))
         return -1;
     return test->context ? check_context(test->context, threat, err) : 0;
@@ -156,9 +158,10 @@ static int check_threat(const struct rule_test *test, const struct threat *threa
 static void describe(struct seen *seen, const struct threat *threat)
 {
     size_t at = strlen(seen->text);
-    snprintf(seen->text + at, sizeof(seen->text) - at, "[%s %llu \"%.*s\" %.*s%s%.*s]", severity_label(threat->severity),
-             (unsigned long long)threat->event_count, STR_ARG(threat->title), STR_ARG(threat->dedup_key),
-             threat->review ? " review: " : "", STR_ARG(threat->review_reason));
+    snprintf(seen->text + at, sizeof(seen->text) - at, "[%s %llu \"%.*s\" %.*s%s%.*s]",
+             severity_label(threat->severity), (unsigned long long)threat->event_count,
+             STR_ARG(threat->title), STR_ARG(threat->dedup_key), threat->review ? " review: " : "",
+             STR_ARG(threat->review_reason));
 }
 
 /* Threats come in the book's own order; by anchor they are the same in every run. */
@@ -186,15 +189,17 @@ static int check_book(struct run *run, const struct rule_test *test, struct seen
         describe(seen, threats.items[i]);
     }
     if (test->has_threats && seen->threats != test->threats)
-        rc = err_set(err, ERR_INVALID, "expected %llu threat%s, got %llu %s", (unsigned long long)test->threats,
-                     test->threats == 1 ? "" : "s", (unsigned long long)seen->threats, seen->text);
+        rc = err_set(err, ERR_INVALID, "expected %llu threat%s, got %llu %s",
+                     (unsigned long long)test->threats, test->threats == 1 ? "" : "s",
+                     (unsigned long long)seen->threats, seen->text);
     else if (test->has_suppressed && seen->suppressed != test->suppressed)
-        rc = err_set(err, ERR_INVALID, "expected %llu suppressed, got %llu", (unsigned long long)test->suppressed,
-                     (unsigned long long)seen->suppressed);
+        rc = err_set(err, ERR_INVALID, "expected %llu suppressed, got %llu",
+                     (unsigned long long)test->suppressed, (unsigned long long)seen->suppressed);
     for (size_t i = 0; i < threats.count && rc == 0; i++) {
         rc = check_threat(test, threats.items[i], err);
         if (rc == 0 && threats.items[i]->review)
-            rc = err_set(err, ERR_INVALID, "a callback failed: %.*s", STR_ARG(threats.items[i]->review_reason));
+            rc = err_set(err, ERR_INVALID, "a callback failed: %.*s",
+                         STR_ARG(threats.items[i]->review_reason));
     }
     vec_free(&threats);
     return rc;
@@ -235,7 +240,8 @@ static bool same_again(struct run *run, uint32_t test, const struct seen *first,
     run_test(run, test, &seen, err);
     if (strcmp(seen.text, first->text) == 0)
         return true;
-    err_set(err, ERR_INVALID, "keeps state between events: first %.200s, then %.200s", first->text, seen.text);
+    err_set(err, ERR_INVALID, "keeps state between events: first %.200s, then %.200s", first->text,
+            seen.text);
     return false;
 }
 
@@ -248,8 +254,13 @@ static void run_rule(struct run *run, struct test_results *results)
         struct err err = {0};
         int64_t began = clock_thread_cpu();
         int rc = run_test(run, i, &first[i], &err);
-        struct test_result result = {rule->id, rule->tests[i].name, rule->path, rule->tests[i].line,
-                                     rc ? TEST_FAILED : TEST_PASSED, "", clock_thread_cpu() - began};
+        struct test_result result = {rule->id,
+                                     rule->tests[i].name,
+                                     rule->path,
+                                     rule->tests[i].line,
+                                     rc ? TEST_FAILED : TEST_PASSED,
+                                     "",
+                                     clock_thread_cpu() - began};
         snprintf(result.message, sizeof(result.message), "%s", rc ? err.message : "");
         record(results, &result);
     }
@@ -302,8 +313,8 @@ static int check_source(const struct source_test *test, const struct event *even
         uint32_t slot = fields_find(event->fields, field->key);
         if (!value_is(&field->value, event, slot)) {
             struct str got = slot == FIELD_NONE ? STR("nothing") : event_text(event, slot);
-            return err_set(err, ERR_INVALID, "%.*s is not what was expected; it is \"%.*s\"", STR_ARG(field->key),
-                           STR_ARG(got));
+            return err_set(err, ERR_INVALID, "%.*s is not what was expected; it is \"%.*s\"",
+                           STR_ARG(field->key), STR_ARG(got));
         }
     }
     return 0;
@@ -319,7 +330,8 @@ static int run_source_test(struct engine *engine, struct ruleset *set, const str
     batch->source_name = source->id;
     int rc = ingest_parse(engine_detector(engine), batch, err);
     if (rc == 0 && batch->rejects.count)
-        rc = err_set(err, ERR_INVALID, "the record is not accepted: %.*s", STR_ARG(batch->rejects.items[0].error));
+        rc = err_set(err, ERR_INVALID, "the record is not accepted: %.*s",
+                     STR_ARG(batch->rejects.items[0].error));
     if (rc == 0) {
         ingest_map(engine_detector(engine), batch);
         rc = check_source(test, batch->events[0], err);
@@ -334,9 +346,13 @@ static void run_source(struct engine *engine, struct ruleset *set, const struct 
     for (size_t i = 0; i < source->test_count; i++) {
         struct err err = {0};
         int rc = run_source_test(engine, set, source, &source->tests[i], &err);
-        struct test_result result = {source->id,  source->tests[i].name,
-                                     source->path, source->tests[i].line,
-                                     rc ? TEST_FAILED : TEST_PASSED, "", 0};
+        struct test_result result = {source->id,
+                                     source->tests[i].name,
+                                     source->path,
+                                     source->tests[i].line,
+                                     rc ? TEST_FAILED : TEST_PASSED,
+                                     "",
+                                     0};
         snprintf(result.message, sizeof(result.message), "%s", rc ? err.message : "");
         record(results, &result);
     }
@@ -369,10 +385,12 @@ void testrun(struct ruleset *set, struct str only, int64_t limit_ns, struct test
     struct clock_virtual clock;
     struct err err = {0};
     clock_virtual_init(&clock, TEST_EPOCH);
-    struct engine_options options = {.set = set, .clock = &clock.clock, .test = &no_lists, .state_max = TEST_STATE};
+    struct engine_options options = {
+        .set = set, .clock = &clock.clock, .test = &no_lists, .state_max = TEST_STATE};
     struct engine *engine = engine_new(&options, &err);
     if (engine == NULL) {
-        struct test_result result = {STR("rules"), STR("the Lua state loads"), STR(""), 0, TEST_FAILED, "", 0};
+        struct test_result result = {
+            STR("rules"), STR("the Lua state loads"), STR(""), 0, TEST_FAILED, "", 0};
         snprintf(result.message, sizeof(result.message), "%.500s", err_text(&err));
         record(results, &result);
         return;
@@ -389,8 +407,8 @@ void testrun_report(const struct test_results *results, struct report *report)
         if (r->outcome == TEST_PASSED)
             continue;
         snprintf(where, sizeof(where), "%.*s:%u", STR_ARG(r->path), r->line);
-        report_add(report, PROBLEM_ERROR, where, "test \"%.*s\" of %.*s: %s", STR_ARG(r->test), STR_ARG(r->rule),
-                   r->message);
+        report_add(report, PROBLEM_ERROR, where, "test \"%.*s\" of %.*s: %s", STR_ARG(r->test),
+                   STR_ARG(r->rule), r->message);
     }
     if (results->out_of_time)
         report_add(report, PROBLEM_ERROR, "", "the tests of the rules took longer than their time limit");

@@ -1,5 +1,6 @@
-/* Runs the tests that rules and sources carry, on a virtual clock, against an empty store: forwards, backwards and twice
- * in one Lua state, so that a rule that keeps state between events is found out. Control thread or CLI. */
+/* Runs the tests that rules and sources carry, on a virtual clock, against an empty store: forwards,
+ * backwards and twice in one Lua state, so that a rule that keeps state between events is found out. Control
+ * thread or CLI. */
 #ifndef LUNETTE_PIPELINE_TESTRUN_H
 #define LUNETTE_PIPELINE_TESTRUN_H
 
@@ -10,7 +11,7 @@ struct test_result {
     struct str rule, test, path; /* of the ruleset */
     unsigned line;
     enum test_outcome outcome;
-    char message[512];           /* what was expected and what came; "" when passed */
+    char message[512]; /* what was expected and what came; "" when passed */
     int64_t cpu_ns;
 };
 struct test_results {
@@ -20,7 +21,8 @@ struct test_results {
 };
 void test_results_free(struct test_results *results);
 
-/* `limit_ns`: wall time for all tests together (0: none). Only rules or sources whose id is `only` where that is set. */
+/* `limit_ns`: wall time for all tests together (0: none). Only rules or sources whose id is `only` where that
+ * is set. */
 void testrun(struct ruleset *set, struct str only, int64_t limit_ns, struct test_results *results);
 /* Failures as problems of the report. */
 void testrun_report(const struct test_results *results, struct report *report);

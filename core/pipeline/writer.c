@@ -1,0 +1,522 @@
+#include "pipeline/writer.h"
+
+#include <pthread.h>
+
+#include "base/log.h"
+#include "base/metrics.h"
+#include "loop/thread.h"
+
+#define WRITER_CAPACITY 65536
+#define WRITER_FAMILIES 100000
+#define WRITER_TAKE     1024     /* mails per commit */
+#define FLUSH_NS        NS_PER_S /* folds and ledger */
+#define RETRY_NS        NS_PER_S /* after a failed commit */
+#define RETAIN_EVERY_NS (60 * NS_PER_S)
+#define RETAIN_ROWS     500 /* deletes in slices */
+#define AUDIT_RETAIN_NS (365 * INT64_C(86400) * NS_PER_S)
+
+/* A batch on its way through the ledger: it counts once all its parts have come, in the order of numbers. */
+struct record {
+    size_t parts, seen;
+    struct ledger_delta delta;
+    struct ruleset *set; /* referenced once the first part came */
+};
+
+struct writer {
+    struct writer_options options;
+    struct mailbox *box;
+    struct thread *thread;
+    struct book *book;
+    atomic_bool stop, failing;
+    _Atomic uint64_t judged, durable;
+    _Atomic int64_t pending; /* events accepted, not judged yet */
+
+    pthread_mutex_t ledger_lock; /* the ledger is read by whoever asks */
+    struct ledger ledger;        /* of all batches up to `judged` */
+
+    VEC(struct record) records; /* batches judged+1 …; a ring would save little */
+    VEC(struct part *) waiting; /* parts whose answer waits for the commit */
+    VEC(struct part *) stuck;   /* parts the book's source failed on */
+    VEC(struct writer_task *) tasks;
+    int64_t flushed_at, retained_at;
+    struct metric *commits, *pairs, *threats;
+    struct metric_series *commit_seconds;
+};
+
+/* ---- ledger in batch order ---- */
+
+static struct record *record_of(struct writer *w, uint64_t number)
+{
+    uint64_t base = atomic_load_explicit(&w->judged, memory_order_relaxed) + 1;
+    if (number < base)
+        return NULL;
+    size_t index = (size_t)(number - base);
+    while (w->records.count <= index) {
+        struct record empty = {0};
+        vec_push(&w->records, empty);
+    }
+    return &w->records.items[index];
+}
+
+static void count_metrics(struct writer *w, const struct ledger_delta *delta, const struct ruleset *set)
+{
+    for (size_t i = 0; i < delta->rules.count; i++)
+        for (unsigned t = 0; t < LEDGER_TERMS; t++) {
+            int64_t n = delta->rules.items[i].counts.terms[t];
+            if (n == 0)
+                continue;
+            const struct rule *rule = &set->rules[delta->rules.items[i].rule];
+            char id[129];
+            size_t len = rule->id.len < sizeof(id) ? rule->id.len : sizeof(id) - 1;
+            memcpy(id, rule->id.ptr, len);
+            id[len] = '\0';
+            metric_add(metric_with(w->pairs, (const char *const[]){id, ledger_term_names[t]}), (double)n);
+        }
+}
+
+void writer_pending(struct writer *w, int64_t events)
+{
+    atomic_fetch_add_explicit(&w->pending, events, memory_order_relaxed);
+}
+
+/* Moves the mark over all batches that are complete. */
+static void advance(struct writer *w)
+{
+    size_t done = 0;
+    pthread_mutex_lock(&w->ledger_lock);
+    while (done < w->records.count && w->records.items[done].parts &&
+           w->records.items[done].seen == w->records.items[done].parts) {
+        struct record *record = &w->records.items[done++];
+        ledger_add(&w->ledger, &record->delta, record->set, true);
+        writer_pending(w, -record->delta.accepted);
+        count_metrics(w, &record->delta, record->set);
+        ledger_delta_free(&record->delta);
+        ruleset_unref(record->set);
+    }
+    pthread_mutex_unlock(&w->ledger_lock);
+    if (done == 0)
+        return;
+    w->records.count -= done;
+    memmove(w->records.items, w->records.items + done, w->records.count * sizeof(*w->records.items));
+    atomic_fetch_add_explicit(&w->judged, done, memory_order_release);
+}
+
+static void count_part(struct writer *w, struct part *part)
+{
+    const struct batch *batch = part->batch;
+    if (batch->number == 0) { /* rejected as a whole: nothing to wait for */
+        pthread_mutex_lock(&w->ledger_lock);
+        ledger_add(&w->ledger, &part->verdict.delta, batch->set, false);
+        pthread_mutex_unlock(&w->ledger_lock);
+        return;
+    }
+    struct record *record = batch->counted ? record_of(w, batch->number) : NULL;
+    if (record == NULL)
+        return;
+    if (record->set == NULL)
+        record->set = ruleset_ref(batch->set);
+    record->parts = part->parts;
+    record->seen++;
+    ledger_delta_merge(&record->delta, &part->verdict.delta);
+}
+
+/* ---- parts ---- */
+
+static void note_raised(const struct judged *judged, const struct raise_result *result, void *arg)
+{
+    struct part *part = arg;
+    struct raised raised = {.is_new = result->outcome == RAISE_NEW, .anchor_ns = result->threat->anchor_ns};
+    (void)judged;
+    memcpy(raised.threat_id, result->threat->id, sizeof(raised.threat_id));
+    vec_push(&part->raised, raised);
+    if (result->outcome == RAISE_NEW || result->outcome == RAISE_REANCHOR)
+        part->urgent = true;
+}
+
+static void answer_part(struct part *part);
+
+/* False when the book could not be read: the part stays and is tried again. */
+static bool take_part(struct writer *w, struct part *part)
+{
+    struct err err = {0};
+    if (judge_raise(w->book, &part->verdict, &part->raised_at, note_raised, part, &err) != 0) {
+        LOG_ERR(LOG_ERROR, "writer.book", &err);
+        return false;
+    }
+    count_part(w, part);
+    if (part->urgent)
+        vec_push(&w->waiting, part);
+    else
+        answer_part(part);
+    return true;
+}
+
+void writer_deliver_part(struct mail *mail, void *receiver)
+{
+    struct writer *w = receiver;
+    struct part *part = (struct part *)mail; /* mail is its first member */
+    if (!take_part(w, part))
+        vec_push(&w->stuck, part);
+}
+
+static void retry_stuck(struct writer *w)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < w->stuck.count; i++)
+        if (!take_part(w, w->stuck.items[i]))
+            w->stuck.items[kept++] = w->stuck.items[i];
+    w->stuck.count = kept;
+}
+
+void worker_deliver_verdict(struct mail *mail, void *receiver);
+struct mailbox *worker_mailbox(struct worker *worker);
+
+static void answer_part(struct part *part)
+{
+    part->mail.deliver = worker_deliver_verdict;
+    mailbox_post_reserved(worker_mailbox(part->owner), &part->mail);
+}
+
+/* ---- commit ---- */
+
+static int put_change(struct writer *w, const struct book_change *change, struct err *err)
+{
+    struct threat *threat = change->threat;
+    threat->last_seq = store_next_seq(w->options.store);
+    if (change->is_new)
+        threat->seq = threat->last_seq;
+    threat->updated_ns = clock_now(w->options.clock);
+    if (store_put_threat(w->options.store, threat, change->is_new, err) != 0)
+        return -1;
+    if (change->member_count == 0)
+        return 0;
+    return store_add_members(w->options.store, threat->id, change->members, change->member_count, err);
+}
+
+static int put_facts(struct writer *w, struct err *err)
+{
+    struct buf packed = BUF_EMPTY;
+    uint64_t judged = atomic_load_explicit(&w->judged, memory_order_relaxed);
+    buf_put_u64(&packed, judged);
+    pthread_mutex_lock(&w->ledger_lock);
+    ledger_pack(&w->ledger, &packed);
+    pthread_mutex_unlock(&w->ledger_lock);
+    int rc = store_put(w->options.store, "ledger", buf_str(&packed), err);
+    buf_free(&packed);
+    return rc;
+}
+
+static int run_tasks(struct writer *w)
+{
+    int ran = 0;
+    for (size_t i = 0; i < w->tasks.count; i++) {
+        struct writer_task *task = w->tasks.items[i];
+        task->err = (struct err){0};
+        if (task->run(task, w, &task->err) == 0)
+            ran++;
+    }
+    return ran;
+}
+
+struct stored {
+    VEC(struct threat *) threats;
+    VEC(bool) news;
+};
+
+static int put_changes(struct writer *w, bool all, struct stored *stored, struct err *err)
+{
+    struct book_change change;
+    size_t at = 0;
+    while (book_next_change(w->book, &at, !all, &change)) {
+        if (put_change(w, &change, err) != 0)
+            return -1;
+        vec_push(&stored->threats, change.threat);
+        vec_push(&stored->news, change.is_new);
+    }
+    return 0;
+}
+
+/* By last_seq they are in the order in which they were put. */
+static void publish(struct writer *w, const struct stored *stored)
+{
+    for (size_t i = 0; i < stored->threats.count; i++) {
+        struct change change = {stored->threats.items[i]->last_seq, stored->news.items[i],
+                                stored->threats.items[i]};
+        book_clean(w->book, stored->threats.items[i]);
+        if (w->options.published)
+            w->options.published(&change, w->options.context);
+    }
+}
+
+static void answer_all(struct writer *w)
+{
+    for (size_t i = 0; i < w->waiting.count; i++)
+        answer_part(w->waiting.items[i]);
+    w->waiting.count = 0;
+}
+
+static void finish_tasks(struct writer *w, const struct err *failure)
+{
+    for (size_t i = 0; i < w->tasks.count; i++) {
+        struct writer_task *task = w->tasks.items[i];
+        if (failure && task->err.code == ERR_NONE)
+            task->err = *failure;
+        task->done(task);
+    }
+    w->tasks.count = 0;
+}
+
+static int transaction(struct writer *w, bool all, struct stored *stored, struct err *err)
+{
+    if (store_begin(w->options.store, err) != 0)
+        return -1;
+    run_tasks(w);
+    if (put_changes(w, all, stored, err) == 0 && (!all || put_facts(w, err) == 0) &&
+        store_commit(w->options.store, err) == 0)
+        return 0;
+    store_rollback(w->options.store);
+    return -1;
+}
+
+static void commit(struct writer *w, bool all)
+{
+    struct err err = {0};
+    struct stored stored = {0};
+    uint64_t judged = atomic_load_explicit(&w->judged, memory_order_relaxed);
+    int64_t began = clock_monotonic();
+    int rc = transaction(w, all, &stored, &err);
+    atomic_store(&w->failing, rc != 0);
+    if (rc == 0) {
+        publish(w, &stored);
+        if (all) {
+            atomic_store_explicit(&w->durable, judged, memory_order_release);
+            w->flushed_at = began;
+        }
+        answer_all(w);
+        finish_tasks(w, NULL);
+        metric_observe(w->commit_seconds, (double)(clock_monotonic() - began) / 1e9);
+    } else {
+        LOG_ERR(LOG_ERROR, "writer.commit", &err);
+        finish_tasks(w, &err);
+    }
+    vec_free(&stored.threats);
+    vec_free(&stored.news);
+}
+
+static bool anything_to_flush(struct writer *w)
+{
+    return book_changes(w->book, false) > 0 || atomic_load(&w->judged) != atomic_load(&w->durable);
+}
+
+static void retain(struct writer *w, int64_t now)
+{
+    struct err err = {0};
+    size_t deleted = 0;
+    int64_t wall = clock_now(w->options.clock);
+    w->retained_at = now;
+    if (store_begin(w->options.store, &err) == 0 &&
+        store_retain(w->options.store, wall - w->options.retain_threats_ns, wall - AUDIT_RETAIN_NS,
+                     RETAIN_ROWS, &deleted, &err) == 0 &&
+        store_commit(w->options.store, &err) == 0) {
+        if (deleted == RETAIN_ROWS)
+            w->retained_at = now - RETAIN_EVERY_NS; /* the next slice follows at once */
+        return;
+    }
+    store_rollback(w->options.store);
+    LOG_ERR(LOG_WARN, "writer.retain", &err);
+}
+
+/* One round: take what there is, commit what waits. */
+static void turn(struct writer *w, int64_t wait_ns)
+{
+    mailbox_receive(w->box, WRITER_TAKE, wait_ns);
+    retry_stuck(w);
+    advance(w);
+    int64_t now = clock_monotonic();
+    bool all = now - w->flushed_at >= FLUSH_NS && anything_to_flush(w);
+    if (all || w->waiting.count || w->tasks.count || book_changes(w->book, true))
+        commit(w, all);
+    if (now - w->retained_at >= RETAIN_EVERY_NS && w->options.retain_threats_ns)
+        retain(w, now);
+}
+
+static void writer_main(void *arg)
+{
+    struct writer *w = arg;
+    while (!atomic_load(&w->stop)) {
+        bool failing = atomic_load(&w->failing);
+        turn(w, failing ? RETRY_NS : FLUSH_NS / 4);
+    }
+    while (mailbox_depth(w->box))
+        turn(w, 0);
+    advance(w);
+    for (int tries = 0; tries < 3 && (anything_to_flush(w) || w->waiting.count); tries++)
+        commit(w, true);
+}
+
+/* ---- the rest ---- */
+
+static int load_position(struct writer *w, struct err *err)
+{
+    struct buf packed = BUF_EMPTY;
+    struct err missing = {0};
+    int rc = 0;
+    if (store_get(w->options.store, "ledger", &packed, &missing) == 0) {
+        struct str at = buf_str(&packed);
+        uint64_t judged;
+        rc = str_get_u64(&at, &judged) ? ledger_unpack(&w->ledger, at, err)
+                                       : err_set(err, ERR_CORRUPT, "the stored ledger is empty");
+        if (rc == 0) {
+            atomic_store(&w->judged, judged);
+            atomic_store(&w->durable, judged);
+        }
+    } else if (missing.code != ERR_NOT_FOUND) {
+        *err = missing;
+        rc = -1;
+    }
+    buf_free(&packed);
+    return rc;
+}
+
+static int source_family(void *context, struct str rule_id, struct str customer, struct str dedup_key,
+                         struct threat **threats, size_t max, size_t *count, struct err *err)
+{
+    return store_load_family(context, rule_id, customer, dedup_key, threats, max, count, err);
+}
+
+static int source_members(void *context, const char *threat_id, struct id128 *ids, size_t max, size_t *count,
+                          struct err *err)
+{
+    return store_load_members(context, threat_id, ids, max, count, err);
+}
+
+static struct threat *source_threat(void *context, struct str id, struct err *err)
+{
+    return store_load_threat(context, id, err);
+}
+
+struct writer *writer_new(const struct writer_options *options, struct err *err)
+{
+    struct writer *w = mem_zalloc(1, sizeof(*w));
+    struct book_source source = {options->store, source_family, source_members, source_threat};
+    w->options = *options;
+    w->box = mailbox_new(WRITER_CAPACITY, w);
+    w->book = book_new(&source, WRITER_FAMILIES, options->clock);
+    pthread_mutex_init(&w->ledger_lock, NULL);
+    ledger_init(&w->ledger);
+    w->pairs = metric_new(METRIC_COUNTER, "lunette_rule_pairs_total", "rule,term",
+                          "(event, rule) pairs by what became of them");
+    w->commit_seconds = metric_with(
+        metric_new(METRIC_HISTOGRAM, "lunette_commit_seconds", "", "time of one commit of the store"), NULL);
+    if (load_position(w, err) != 0) {
+        writer_free(w);
+        return NULL;
+    }
+    return w;
+}
+
+int writer_start(struct writer *w, struct err *err)
+{
+    w->thread = thread_start("writer", writer_main, w, err);
+    return w->thread ? 0 : -1;
+}
+
+void writer_stop(struct writer *w)
+{
+    if (w->thread == NULL)
+        return;
+    atomic_store(&w->stop, true);
+    mailbox_wake(w->box);
+    thread_join(w->thread);
+    w->thread = NULL;
+}
+
+void writer_free(struct writer *w)
+{
+    for (size_t i = 0; i < w->records.count; i++) {
+        ledger_delta_free(&w->records.items[i].delta);
+        ruleset_unref(w->records.items[i].set);
+    }
+    vec_free(&w->records);
+    vec_free(&w->waiting);
+    vec_free(&w->stuck);
+    vec_free(&w->tasks);
+    book_free(w->book);
+    mailbox_free(w->box);
+    ledger_free(&w->ledger);
+    pthread_mutex_destroy(&w->ledger_lock);
+    free(w);
+}
+
+struct mailbox *writer_mailbox(struct writer *w)
+{
+    return w->box;
+}
+
+uint64_t writer_judged(const struct writer *w)
+{
+    return atomic_load_explicit(&w->judged, memory_order_acquire);
+}
+
+uint64_t writer_durable(const struct writer *w)
+{
+    return atomic_load_explicit(&w->durable, memory_order_acquire);
+}
+
+bool writer_failing(const struct writer *w)
+{
+    return atomic_load(&w->failing);
+}
+
+void writer_begin_at(struct writer *w, uint64_t number)
+{
+    if (number > atomic_load(&w->judged))
+        atomic_store(&w->judged, number);
+}
+
+int64_t writer_pending_events(const struct writer *w)
+{
+    return atomic_load_explicit(&w->pending, memory_order_relaxed);
+}
+
+void writer_ledger(struct writer *w, struct buf *out)
+{
+    pthread_mutex_lock(&w->ledger_lock);
+    ledger_json(&w->ledger, writer_pending_events(w), out);
+    pthread_mutex_unlock(&w->ledger_lock);
+}
+
+bool writer_balanced(struct writer *w)
+{
+    pthread_mutex_lock(&w->ledger_lock);
+    bool balanced = ledger_balanced(&w->ledger);
+    pthread_mutex_unlock(&w->ledger_lock);
+    return balanced;
+}
+
+static void deliver_task(struct mail *mail, void *receiver)
+{
+    struct writer *w = receiver;
+    vec_push(&w->tasks, (struct writer_task *)mail);
+}
+
+bool writer_ask(struct writer *w, struct writer_task *task)
+{
+    task->mail.deliver = deliver_task;
+    return mailbox_post(w->box, &task->mail);
+}
+
+struct store *writer_store(struct writer *w)
+{
+    return w->options.store;
+}
+
+struct book *writer_book(struct writer *w)
+{
+    return w->book;
+}
+
+const struct clock *writer_clock(const struct writer *w)
+{
+    return w->options.clock;
+}

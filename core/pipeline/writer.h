@@ -1,0 +1,67 @@
+/* The writer thread: alone decides what a firing is (the book), alone writes the store. Gathers what came,
+ * commits it at once when something new waits for it, folds and ledger once a second; then publishes the
+ * changes in order and sends the answers. Everything else here may be called from any thread. */
+#ifndef LUNETTE_PIPELINE_WRITER_H
+#define LUNETTE_PIPELINE_WRITER_H
+
+#include "data/store.h"
+#include "loop/mailbox.h"
+#include "pipeline/part.h"
+
+struct writer;
+
+/* A committed change of a threat, told in seq order on the writer thread. Borrowed during the call. */
+struct change {
+    uint64_t seq;
+    bool is_new;
+    const struct threat *threat;
+};
+
+struct writer_options {
+    struct store *store; /* borrowed; only the writer touches it from here */
+    const struct clock *clock;
+    int64_t retain_threats_ns; /* resolved ones */
+    void (*published)(const struct change *change, void *context);
+    void *context;
+};
+
+/* Reads the stored ledger and position. */
+struct writer *writer_new(const struct writer_options *options, struct err *err);
+int writer_start(struct writer *writer, struct err *err);
+/* Commits everything, ends the thread. Nothing may be posted any more. */
+void writer_stop(struct writer *writer);
+void writer_free(struct writer *writer);
+
+struct mailbox *writer_mailbox(struct writer *writer);
+uint64_t writer_judged(const struct writer *writer);  /* all batches up to this one are judged */
+uint64_t writer_durable(const struct writer *writer); /* … and that is committed */
+bool writer_failing(const struct writer *writer);     /* the last commit failed; it is tried again */
+/* Batches up to `number` need not be waited for: they were judged before this process, or never existed. */
+void writer_begin_at(struct writer *writer, uint64_t number);
+/* Events that were accepted and wait to be judged: the origin adds them when the journal has them. */
+void writer_pending(struct writer *writer, int64_t events);
+int64_t writer_pending_events(const struct writer *writer);
+/* The ledger as of now, as JSON. */
+void writer_ledger(struct writer *writer, struct buf *out);
+bool writer_balanced(struct writer *writer);
+
+/* Delivers a part's verdict (deliver function of part->mail on its second leg). */
+void writer_deliver_part(struct mail *mail, void *receiver);
+
+/* A piece of work inside a commit: PATCH, notes, audit, reset. */
+struct writer_task {
+    struct mail mail;
+    /* On the writer, in a transaction. 0, or -1 with err: nothing of it is kept. */
+    int (*run)(struct writer_task *task, struct writer *writer, struct err *err);
+    /* After the commit, or the failure: on the writer thread; posts itself to where it came from. */
+    void (*done)(struct writer_task *task);
+    struct err err; /* code ERR_NONE when it was committed */
+};
+bool writer_ask(struct writer *writer, struct writer_task *task); /* false: busy */
+
+/* For tasks, on the writer thread, within run. */
+struct store *writer_store(struct writer *writer);
+struct book *writer_book(struct writer *writer);
+const struct clock *writer_clock(const struct writer *writer);
+
+#endif
