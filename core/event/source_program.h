@@ -1,0 +1,48 @@
+/* The compiled form of a source map: a list of steps. For the source_*.c files of core/event alone. Immutable
+ * once built. */
+#ifndef LUNETTE_EVENT_SOURCE_PROGRAM_H
+#define LUNETTE_EVENT_SOURCE_PROGRAM_H
+
+#include "base/map.h"
+#include "base/vec.h"
+#include "event/event_chain.h"
+#include "event/source_map.h"
+
+#define SOURCE_FROM_MOST    16
+#define SOURCE_DISSECT_MOST 32
+
+enum source_step_kind { STEP_FIRST, STEP_JOIN, STEP_VALUES, STEP_CONST, STEP_DISSECT };
+
+struct source_dissect_part {
+    struct str before; /* the literal in front of the field */
+    uint32_t slot;     /* FIELD_NONE: skipped */
+};
+
+struct source_step {
+    uint8_t kind; /* enum source_step_kind */
+    uint8_t as;   /* enum source_as */
+    bool itself;  /* the path it maps is among those it reads: that is no shadowing */
+    uint8_t from_count, part_count;
+    uint32_t slot;
+    uint32_t *from;                    /* slots */
+    struct map *table;                 /* VALUES: text -> struct str * */
+    struct value value;                /* CONST */
+    struct source_dissect_part *parts; /* DISSECT */
+    struct str tail;                   /* DISSECT: the literal behind the last field */
+};
+
+struct source_map {
+    struct fields *fields;
+    struct arena *arena;
+    VEC(struct source_step) steps;
+    VEC(uint32_t) mapped; /* slots */
+    uint32_t *time_from;
+    size_t time_from_count;
+    enum time_format time_format;
+    bool time_set, time_accept;
+};
+
+/* One value under an `as`. False, and *value untouched, when it does not fit. */
+bool source_convert(enum source_as as, struct arena *arena, struct value *value);
+
+#endif
