@@ -15,4 +15,5 @@ stds.lunette = { read_globals = allowed }
 files["rules/**/*.lua"] = { std = "lunette" }
 files["plugins/**/*.lua"] = { std = "lunette" }
 files["rules/types/*.lua"] = { std = "lua54", ignore = { "111", "112", "113", "121", "122", "211", "212" } }
+files["spec/e2e/rules/*.lua"] = { std = "lunette" }
 files["spec/lua/**/*.lua"] = { std = "lua54+busted" }
