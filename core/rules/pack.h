@@ -23,6 +23,9 @@ struct pack_options {
     struct watchdog_slot *watchdog; /* NULL: instruction budgets (tests) */
     const struct clock *clock;
     const struct rule_test *test; /* not NULL: lists are those of the test */
+    /* What rules print (log.info, print); NULL: dropped, as it may hold values of events. */
+    void (*log)(void *context, const char *level, struct str message);
+    void *log_context;
 };
 struct pack *pack_new(const struct pack_options *options, struct err *err);
 void pack_free(struct pack *pack);
@@ -43,7 +46,9 @@ enum severity pack_severity(struct pack *pack, uint32_t rule, struct event *even
                             const struct lua_group *group, struct pack_note *note);
 struct str pack_title(struct pack *pack, uint32_t rule, struct event *event, const struct lua_group *group,
                       struct pack_note *note);
-/* Default: values of dedup_by, else of group_by, joined by ", "; else the title (without title_of). */
+/* Default: values of dedup_by, else the group's key, else values of group_by; joined by ", " (a "," or "\"
+ * inside one of several values is escaped); else the title (without title_of). At most 1 KiB: longer ones end
+ * in a hash. */
 struct str pack_dedup(struct pack *pack, uint32_t rule, struct event *event, const struct lua_group *group,
                       struct pack_note *note);
 /* JSON object. Default: the fields in `context`. */

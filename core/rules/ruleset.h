@@ -6,6 +6,7 @@
 
 #include <stdatomic.h>
 
+#include "base/map.h"
 #include "data/group.h"
 #include "data/threat.h"
 #include "event/source_map.h"
@@ -48,6 +49,7 @@ struct rule_test {
     size_t event_count;
     const struct test_list *lists;
     size_t list_count;
+    const struct match_node *match; /* with the lists of this test; NULL: as the rule's */
     /* expectations; each only where its has_ flag is set */
     bool has_threats, has_severity, has_count, has_suppressed;
     uint64_t threats, count, suppressed;
@@ -61,7 +63,7 @@ struct rule {
     unsigned version;
     enum severity severity;
     enum rule_mode mode;
-    struct str path; /* of its file, below its root */
+    struct str path; /* of its file, as shown: "rules/detections/identity/mfa.lua" */
     struct str text; /* its source */
     unsigned file;   /* index into ruleset->files */
     const struct str *mitre;
@@ -70,7 +72,7 @@ struct rule {
     size_t false_positive_count;
     struct match_route route;
     const struct match_node *match;
-    const struct lval *match_value; /* as written, for tests that bring their own lists */
+    const struct lval *match_value; /* as written */
     bool uses_lists;                /* match names a list */
     bool grouped;
     struct group_spec group;
@@ -91,7 +93,7 @@ struct source_test {
     unsigned line;
 };
 struct source {
-    struct str id, path;
+    struct str id, path; /* path as shown */
     unsigned file;
     struct match_route route;
     struct source_map *map;
@@ -108,13 +110,13 @@ struct list; /* lists.h */
 
 struct ruleset {
     atomic_uint refs;
-    atomic_uint batches;           /* being judged on it: a worker keeps its Lua state until there are none */
+    atomic_uint batches; /* being judged on it: a worker keeps its Lua state until there are none */
     uint64_t generation; /* 1, 2, … in this process; 0 while unpublished */
     char hash[65];       /* SHA-256 of the tree */
     struct arena *arena;
     struct fields *fields;
-    struct matcher *matcher; /* of rules that are not off, same indexes as `rules` */
-    const struct rule *rules;
+    struct matcher *matcher;  /* of the rules that are not off; same indexes, as the others stand last */
+    const struct rule *rules; /* by id; those that are off stand last */
     size_t rule_count;
     const struct source *sources;
     size_t source_count;
@@ -122,14 +124,17 @@ struct ruleset {
     size_t file_count; /* every Lua file that is a rule or a source */
     struct lua_source *modules;
     size_t module_count; /* for require: path below the root, dots for slashes, no .lua */
-    struct list **lists;
+    struct list **lists; /* by name */
     size_t list_count;
+    struct map *rules_by_id, *lists_by_name; /* const struct rule *, const struct list * */
 };
 
 struct ruleset *ruleset_ref(struct ruleset *set);
 void ruleset_unref(struct ruleset *set);                                   /* NULL is fine */
 const struct rule *ruleset_find(const struct ruleset *set, struct str id); /* NULL */
 uint32_t ruleset_source(const struct ruleset *set, struct str id);         /* UINT32_MAX */
+/* Does the list hold the value (texts case-folded, numbers by their decimal text, addresses also by the
+ * networks of the list)? *known: there is such a list. */
 bool ruleset_list_has(const struct ruleset *set, struct str name, struct str value, bool *known);
 
 #endif

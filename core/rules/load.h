@@ -1,0 +1,113 @@
+/* What the parts of the loader share; private to core/rules. One load makes one ruleset; everything it makes
+ * lives in the ruleset's arena. Loader thread only. */
+#ifndef LUNETTE_RULES_LOAD_H
+#define LUNETTE_RULES_LOAD_H
+
+#include "lua/scan.h"
+#include "rules/known_fields.h"
+#include "rules/lists.h"
+#include "rules/loader.h"
+#include "rules/tree.h"
+
+/* A Lua file that was run. */
+struct load_file {
+    const struct tree_file *from;
+    struct lval *value;    /* what it returned */
+    struct lua_scan *scan; /* NULL: could not be tokenized (then it could not be run either) */
+};
+
+struct load {
+    const struct tree *tree;
+    struct report *report;
+    struct ruleset *set;
+    struct arena *arena; /* the set's */
+    struct known_fields *known;
+    VEC(struct load_file) rules, sources; /* what is left after replacing */
+};
+
+/* One file being compiled: where its problems go. */
+struct unit {
+    struct load *load;
+    const struct load_file *file;
+    size_t errors;
+};
+/* `line` 0: the whole file. */
+void unit_error(struct unit *unit, unsigned line, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+void unit_warn(struct unit *unit, unsigned line, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* ---- keys of a table ---- */
+
+struct keys {
+    const char *what; /* "rule", "group": for messages */
+    const char *const *names;
+    size_t count;
+    const char *const *later; /* keys of the language that are not built yet; NULL-terminated, or NULL */
+};
+/* Reports every key that is none of these, with the nearest, and everything positional. */
+void check_keys(struct unit *unit, const struct lval *table, const struct keys *keys);
+unsigned key_line(const struct lval *table, const char *key); /* the table's own when it has no such key */
+/* The value if it has the type; NULL when absent or (reported) of another. */
+const struct lval *key_of_type(struct unit *unit, const struct lval *table, const char *key,
+                               enum lval_type type);
+/* A non-empty string; false when absent or (reported) something else. */
+bool key_string(struct unit *unit, const struct lval *table, const char *key, struct str *out);
+/* An integer in [least, most]. */
+bool key_integer(struct unit *unit, const struct lval *table, const char *key, const int64_t range[2],
+                 int64_t *out);
+bool key_duration(struct unit *unit, const struct lval *table, const char *key, int64_t *out);
+/* A list of strings, or one string. */
+bool key_strings(struct unit *unit, const struct lval *table, const char *key, const struct str **items,
+                 size_t *count);
+/* Lower-case letters, digits and _ . - ; begins with a letter; up to 128 bytes. Reports. */
+bool check_id(struct unit *unit, unsigned line, const char *what, struct str id);
+/* "; did you mean "x"?" or "": for the end of a message. Valid until the next call. */
+const char *did_you_mean(struct arena *arena, struct str name, const char *const *names, size_t count);
+
+/* ---- values ---- */
+
+/* A string, number, boolean or null; false for anything else. */
+bool literal_of(const struct lval *value, struct literal *out);
+/* What stands in a string with control characters as Lua escapes: for "write [[C:\temp]]". */
+const char *spelled(struct arena *arena, struct str s);
+bool has_control(struct str s);
+/* JSON text with JSON_TAPE_PADDING bytes behind it, in the arena. False and *why for a value that JSON has
+ * not. */
+bool json_of(struct arena *arena, const struct lval *value, struct str *out, const char **why);
+
+/* ---- fields ---- */
+
+/* Interns a path; reports one that is malformed, warns of one that nobody names. */
+uint32_t intern_field(struct unit *unit, unsigned line, const char *what, struct str path);
+void warn_unknown_field(struct unit *unit, unsigned line, const char *what, struct str path);
+
+/* ---- parts ---- */
+
+/* Builds a match tree: at load (`unit`), or again with the lists of a test (`test`, errors go to `err`). */
+struct match_build {
+    struct unit *unit;            /* NULL: no reporting */
+    const struct ruleset *set;    /* its lists and fields */
+    const struct rule_test *test; /* NULL: the files' lists */
+    struct arena *arena;
+    struct err *err;
+    bool uses_lists, failed; /* results */
+};
+const struct match_node *build_match(struct match_build *build, const struct lval *value);
+
+bool load_route(struct unit *unit, const struct lval *table, const char *key, struct match_route *out);
+void load_group(struct unit *unit, const struct lval *table, struct rule *rule);
+void load_tests(struct unit *unit, const struct lval *table, struct rule *rule);
+/* Compiles one file; false when it has errors. */
+bool load_rule(struct unit *unit, struct rule *rule);
+bool load_source(struct unit *unit, struct source *source);
+/* Fields that the literal paths of callbacks read; the group's are `stored`. */
+void load_callback_fields(struct unit *unit, struct rule *rule);
+
+/* Makes the list of a .lua, .txt or .csv file and enters it into the set. */
+void load_list_value(struct load *load, const struct load_file *file);
+void load_list_text(struct load *load, const struct tree_file *file);
+/* Runs all Lua files, sorts out what each is, lets later roots replace earlier ones. */
+void load_files(struct load *load);
+
+#endif

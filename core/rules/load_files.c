@@ -1,0 +1,200 @@
+/* Runs every Lua file, sorts out what each one is, and lets later roots replace earlier ones. */
+#include <stdio.h>
+
+#include "rules/load.h"
+
+static bool is_editor_file(struct str text)
+{
+    return str_starts(text, STR("---@meta"));
+}
+
+/* "detections/identity/helpers.lua" is the module "detections.identity.helpers". */
+static struct str module_name(struct arena *arena, struct str name)
+{
+    char *out = (char *)arena_dup(arena, (struct str){name.ptr, name.len - 4}).ptr;
+    for (char *at = out; *at; at++)
+        if (*at == '/')
+            *at = '.';
+    return str_from(out);
+}
+
+static void load_modules(struct load *load)
+{
+    struct ruleset *set = load->set;
+    struct map *seen = map_new();
+    set->modules = arena_alloc(load->arena, (load->tree->files.count + 1) * sizeof(*set->modules));
+    for (size_t i = 0; i < load->tree->files.count; i++) {
+        const struct tree_file *file = &load->tree->files.items[i];
+        if (!str_ends(file->name, STR(".lua")) || is_editor_file(file->text))
+            continue;
+        struct str name = module_name(load->arena, file->name);
+        struct lua_source *earlier = map_get(seen, name);
+        struct lua_source *module = earlier ? earlier : &set->modules[set->module_count++];
+        /* Rule roots come first, and what a rule can require must not depend on the plugins. */
+        if (earlier == NULL || file->kind == TREE_RULES)
+            *module = (struct lua_source){name, arena_dup(load->arena, file->text)};
+        map_put(seen, name, module);
+    }
+    map_free(seen, NULL);
+}
+
+static bool find_module(void *context, struct str name, struct str *path, struct str *text)
+{
+    const struct ruleset *set = ((struct load *)context)->set;
+    for (size_t i = 0; i < set->module_count; i++) {
+        if (!str_equal(set->modules[i].path, name))
+            continue;
+        *path = set->modules[i].path;
+        *text = set->modules[i].text;
+        return true;
+    }
+    return false;
+}
+
+/* While files are run no list is filled yet: `list "x":has()` at load is the file's mistake, and says so. */
+static bool no_lists(void *context, struct str name, struct str value, bool *known)
+{
+    (void)context;
+    (void)name;
+    (void)value;
+    *known = false;
+    return false;
+}
+
+static void no_log(void *context, const char *level, struct str message)
+{
+    (void)context;
+    (void)level;
+    (void)message;
+}
+
+static bool run_file(struct load *load, struct load_file *file)
+{
+    struct lua_host host = {
+        .context = load, .clock = &clock_real, .list_has = no_lists, .module = find_module, .log = no_log};
+    struct lua_options options = {.role = LUA_DETECTION, .host = &host};
+    struct lua_source source = {file->from->path, file->from->text};
+    struct err err = {0};
+    struct unit unit = {.load = load, .file = file};
+    struct lua_runtime *runtime = lua_runtime_new(&options, &err);
+    int handle = runtime ? lua_load_file(runtime, &source, load->arena, &file->value, &err) : -1;
+    lua_runtime_free(runtime);
+    if (handle >= 0)
+        return true;
+    if (err.where[0])
+        report_add(load->report, PROBLEM_ERROR, err.where, "%s", err.message);
+    else
+        unit_error(&unit, 0, "%s", err.message);
+    return false;
+}
+
+static bool scan_file(struct load *load, struct load_file *file)
+{
+    struct unit unit = {.load = load, .file = file};
+    struct str key;
+    unsigned first, second;
+    file->scan = lua_scan_new(load->arena, file->from->text, NULL);
+    if (file->scan == NULL || !lua_scan_duplicate(file->scan, &key, &first, &second))
+        return true;
+    unit_error(&unit, second, "the key \"%.*s\" is written twice in one table, first in line %u",
+               STR_ARG(key), first);
+    return false;
+}
+
+static struct str id_of(const struct load_file *file)
+{
+    const struct lval *id = lval_get(file->value, "id");
+    return id && id->type == LVAL_STRING ? id->s : STR("");
+}
+
+/* Enters a rule or source; one of the same id from an earlier root is replaced. */
+static void enter(struct load *load, const char *what, struct load_file *items, size_t *count,
+                  const struct load_file *file)
+{
+    struct unit unit = {.load = load, .file = file};
+    struct str id = id_of(file);
+    for (size_t i = 0; i < *count && id.len; i++) {
+        const struct tree_file *other = items[i].from;
+        if (!str_equal(id_of(&items[i]), id))
+            continue;
+        if (other->root == file->from->root && other->kind == file->from->kind) {
+            unit_error(&unit, key_line(file->value, "id"), "the %s \"%.*s\" is also in %.*s; ids must differ",
+                       what, STR_ARG(id), STR_ARG(other->path));
+            return;
+        }
+        report_add(load->report, PROBLEM_NOTE, file->from->path.ptr, "replaces the %s \"%.*s\" of %.*s", what,
+                   STR_ARG(id), STR_ARG(other->path));
+        items[i] = *file;
+        return;
+    }
+    items[(*count)++] = *file;
+}
+
+/* A table without rule{} around it is a module, unless it looks like what somebody forgot to wrap. */
+static void sort_plain(struct unit *unit, const struct lval *value)
+{
+    if (lval_get(value, "id") == NULL)
+        return;
+    if (lval_get(value, "match"))
+        unit_error(unit, value->line, "the file returns a bare table; write return rule { … }");
+    else if (lval_get(value, "fields") || lval_get(value, "accepts"))
+        unit_error(unit, value->line, "the file returns a bare table; write return source { … }");
+}
+
+static void sort_file(struct load *load, const struct load_file *file)
+{
+    struct unit unit = {.load = load, .file = file};
+    const struct lval *value = file->value;
+    if (value->type == LVAL_NIL) {
+        unit_error(&unit, 0, "the file returns nothing; end it with return rule { … }");
+        return;
+    }
+    if (value->type != LVAL_TABLE) {
+        unit_error(&unit, 0,
+                   "the file returns a %s; expected rule { … }, source { … }, list { … } or a module's table",
+                   lval_name(value));
+        return;
+    }
+    switch (value->kind) {
+    case LVAL_PLAIN:
+        sort_plain(&unit, value);
+        break;
+    case LVAL_RULE:
+        enter(load, "rule", load->rules.items, &load->rules.count, file);
+        break;
+    case LVAL_SOURCE:
+        enter(load, "source", load->sources.items, &load->sources.count, file);
+        break;
+    case LVAL_LIST:
+        load_list_value(load, file);
+        break;
+    case LVAL_POLICY:
+    case LVAL_AGENT:
+    case LVAL_EXCEPTION:
+        unit_error(&unit, value->line, "%s { … } is not built yet", lval_name(value));
+        break;
+    default:
+        unit_error(&unit, value->line, "the file returns %s; expected rule { … }, source { … } or list { … }",
+                   lval_name(value));
+    }
+}
+
+void load_files(struct load *load)
+{
+    size_t most = load->tree->files.count;
+    vec_reserve(&load->rules, most + 1);
+    vec_reserve(&load->sources, most + 1);
+    load_modules(load);
+    for (size_t i = 0; i < most; i++) {
+        const struct tree_file *from = &load->tree->files.items[i];
+        if (!str_ends(from->name, STR(".lua"))) {
+            load_list_text(load, from);
+            continue;
+        }
+        struct load_file file = {.from = from};
+        if (is_editor_file(from->text) || !run_file(load, &file))
+            continue;
+        scan_file(load, &file);
+        sort_file(load, &file);
+    }
+}
