@@ -12,6 +12,7 @@ struct checkpoint {
     struct state_log *log;
     struct writer *writer;
     atomic_bool stop, wants_all;
+    atomic_bool broken; /* a change was lost: only a whole round can stand in the log again */
     _Atomic uint64_t stands_at[GROUP_SHARDS];
     VEC(struct saved_state *) queue; /* in order of arrival */
     unsigned rewriting;              /* workers of a whole round still to come; 0: not rewriting */
@@ -23,6 +24,12 @@ static void saved_free(struct saved_state *saved)
     for (unsigned i = 0; i < GROUP_SHARDS; i++)
         buf_free(&saved->shards[i]);
     free(saved);
+}
+
+static void lost(struct checkpoint *c)
+{
+    atomic_store(&c->broken, true);
+    atomic_store(&c->wants_all, true);
 }
 
 static void deliver(struct mail *mail, void *receiver)
@@ -67,6 +74,7 @@ static int write_saved(struct checkpoint *c, struct saved_state *saved, struct e
         if (state_log_commit(c->log, err) != 0)
             return -1;
         atomic_store(&c->wants_all, false);
+        atomic_store(&c->broken, false);
     }
     return 0;
 }
@@ -78,6 +86,8 @@ static void take(struct checkpoint *c, struct saved_state *saved)
         stand(c, saved);
         return;
     }
+    if (atomic_load(&c->broken) && !saved->all)
+        return;
     if (write_saved(c, saved, &err) == 0) {
         stand(c, saved);
         uint64_t bytes = state_log_bytes(c->log);
@@ -87,7 +97,7 @@ static void take(struct checkpoint *c, struct saved_state *saved)
     }
     LOG_ERR(LOG_ERROR, "state.append", &err);
     c->rewriting = 0;
-    atomic_store(&c->wants_all, true);
+    lost(c);
 }
 
 static void drain(struct checkpoint *c)
@@ -151,7 +161,7 @@ void checkpoint_take(struct checkpoint *c, struct saved_state *saved)
     saved->mail.deliver = deliver;
     if (mailbox_post(c->box, &saved->mail))
         return;
-    atomic_store(&c->wants_all, true);
+    lost(c);
     saved_free(saved);
 }
 

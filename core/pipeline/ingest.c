@@ -89,7 +89,7 @@ int ingest_parse(struct detector *detector, struct batch *batch, struct err *err
     size_t count, at = 0;
     struct str item;
     struct str name = batch->source_name;
-    if (name.len && !str_is(name, "demo") && ruleset_source(batch->set, name) == UINT32_MAX)
+    if (name.len && !str_is(name, "demo") && !batch->replay && ruleset_source(batch->set, name) == UINT32_MAX)
         return err_set(err, ERR_NOT_FOUND, "no source is called \"%.*s\"", STR_ARG(name));
     if (count_items(batch, &count, err) != 0)
         return -1;

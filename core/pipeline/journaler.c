@@ -74,8 +74,10 @@ static void retain(struct journaler *j, int64_t now)
     j->retained_at = now;
     if (j->journal == NULL)
         return;
-    journal_retain(j->journal, j->options.keep_from(j->options.context), INT64_MAX,
-                   clock_now(j->options.clock), &is_short);
+    uint64_t from_batch;
+    int64_t after_ns;
+    j->options.keep(j->options.context, &from_batch, &after_ns);
+    journal_retain(j->journal, from_batch, after_ns, clock_now(j->options.clock), &is_short);
     if (is_short && !atomic_load(&j->is_short))
         LOG(LOG_WARN, "journal.short", log_int("bytes", journal_bytes(j->journal)));
     atomic_store(&j->is_short, is_short);

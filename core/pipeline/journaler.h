@@ -3,6 +3,7 @@
 #ifndef LUNETTE_PIPELINE_JOURNALER_H
 #define LUNETTE_PIPELINE_JOURNALER_H
 
+#include "base/clock.h"
 #include "data/journal.h"
 #include "loop/mailbox.h"
 
@@ -22,8 +23,9 @@ struct journaler_options {
     struct journal_options journal;
     uint64_t first; /* lowest number that may be given */
     const struct clock *clock;
-    /* Oldest batch that must stay: asked before retention, on the journal thread. */
-    uint64_t (*keep_from)(void *context);
+    /* What must stay, asked before retention on the journal thread: batches from *from_batch on, and whatever
+     * was accepted after *after_ns. */
+    void (*keep)(void *context, uint64_t *from_batch, int64_t *after_ns);
     void *context;
 };
 struct journaler *journaler_new(const struct journaler_options *options, struct err *err);

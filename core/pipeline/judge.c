@@ -88,7 +88,9 @@ static struct firing make_firing(struct question *q)
                             .demo = str_is(batch->source_name, "demo")};
     firing.dedup_key = pack_dedup(pack, q->rule, q->event, q->group, &q->note);
     firing.severity = pack_severity(pack, q->rule, q->event, q->group, &q->note);
-    firing.title = pack_title(pack, q->rule, q->event, q->group, &q->note);
+    firing.title = hints_fold(q->verdict->hints, &firing)
+                       ? rule->title
+                       : pack_title(pack, q->rule, q->event, q->group, &q->note);
     firing.context = pack_context(pack, q->rule, q->event, q->group, &q->note);
     add_entities(q, &firing);
     if (q->note.reason[0])

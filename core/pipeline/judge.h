@@ -7,6 +7,7 @@
 #include "data/group.h"
 #include "pipeline/book.h"
 #include "pipeline/detect.h"
+#include "pipeline/hints.h"
 
 /* Where a fired pair was counted before, so that it can move. */
 enum judged_from { FROM_NOWHERE, FROM_WAITING, FROM_REFUSED };
@@ -23,7 +24,8 @@ struct verdict {
     struct batch *batch; /* referenced */
     struct ledger_delta delta;
     VEC(struct judged) judged;
-    uint64_t evicted; /* window entries and groups lost to limits */
+    uint64_t evicted;          /* window entries and groups lost to limits */
+    const struct hints *hints; /* the owner's, or NULL: titles of folds are not asked for */
 };
 void verdict_init(struct verdict *verdict, struct batch *batch);
 void verdict_release(struct verdict *verdict);

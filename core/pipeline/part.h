@@ -9,7 +9,7 @@
 #include "pipeline/judge.h"
 
 struct worker;
-struct submission;
+struct flight;
 
 /* What the book made of one firing, as far as owner and origin want to know. */
 struct raised {
@@ -24,9 +24,9 @@ struct part {
     atomic_uint holders; /* legs under way; the last one frees */
     struct batch *batch; /* referenced */
     struct worker *origin, *owner;
-    struct submission *submission; /* the origin's; touched on its thread only */
-    uint32_t *observations;        /* indexes into the batch's */
-    size_t count, parts;           /* parts: how many the batch has in all */
+    struct flight *flight;  /* the origin's; touched on its thread only */
+    uint32_t *observations; /* indexes into the batch's */
+    size_t count, parts;    /* parts: how many the batch has in all */
     struct verdict verdict;
     bool waits;                /* the reply waits for the commit */
     bool urgent;               /* (writer) something of it must be committed before it goes back */

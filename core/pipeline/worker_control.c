@@ -1,0 +1,120 @@
+#include "base/metrics.h"
+#include "pipeline/worker_impl.h"
+
+struct detector *worker_detector(struct worker *w, const struct ruleset *set)
+{
+    for (unsigned i = 0; i < WORKER_DETECTORS; i++)
+        if (w->detectors[i] && w->detectors[i]->set == set)
+            return w->detectors[i];
+    return NULL;
+}
+
+struct detector *worker_prepare(struct worker *w, const struct generation *generation, struct err *err)
+{
+    struct detector_options options = {.set = generation->set,
+                                       .health = generation->health,
+                                       .watchdog = w->slot,
+                                       .clock = w->clock,
+                                       .shard_key = w->shard_key};
+    worker_retire(w);
+    for (unsigned i = 0; i < WORKER_DETECTORS; i++)
+        if (w->detectors[i] == NULL)
+            return w->detectors[i] = detector_new(&options, err);
+    err_set(err, ERR_BUSY, "two earlier generations of rules are still at work");
+    return NULL;
+}
+
+static void collect_states(const struct ruleset *set, uint64_t *states, size_t *count)
+{
+    for (size_t i = 0; i < set->rule_count; i++)
+        if (set->rules[i].grouped)
+            states[(*count)++] = set->rules[i].group.state;
+}
+
+static int state_order(const void *a, const void *b)
+{
+    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+    return x < y ? -1 : x > y;
+}
+
+/* Windows of rules that left go, once no detector that knows them is in service. */
+static void forget_windows(struct worker *w)
+{
+    size_t most = 1, count = 0;
+    for (unsigned i = 0; i < WORKER_DETECTORS; i++)
+        most += w->detectors[i] ? w->detectors[i]->set->rule_count : 0;
+    uint64_t *states = mem_alloc(most * sizeof(*states));
+    for (unsigned i = 0; i < WORKER_DETECTORS; i++)
+        if (w->detectors[i])
+            collect_states(w->detectors[i]->set, states, &count);
+    qsort(states, count, sizeof(*states), state_order);
+    for (unsigned i = 0; i < GROUP_SHARDS; i++)
+        if (w->shards[i])
+            group_retain(w->shards[i], states, count);
+    free(states);
+}
+
+void worker_switch(struct worker *w, const struct ruleset *set)
+{
+    w->current = worker_detector(w, set);
+    INVARIANT(w->current != NULL);
+}
+
+void worker_retire(struct worker *w)
+{
+    bool retired = false;
+    for (unsigned i = 0; i < WORKER_DETECTORS; i++) {
+        struct detector *detector = w->detectors[i];
+        if (detector == NULL || detector == w->current || w->current == NULL)
+            continue;
+        /* A set that is only prepared has no batches either: its rules are newer than ours. */
+        if (detector->set->generation > w->current->set->generation ||
+            atomic_load_explicit(&detector->set->batches, memory_order_acquire) > 0)
+            continue;
+        detector_free(detector);
+        w->detectors[i] = NULL;
+        retired = true;
+    }
+    if (retired)
+        forget_windows(w);
+}
+
+void worker_save(struct worker *w, bool all)
+{
+    struct saved_state *saved = mem_zalloc(1, sizeof(*saved));
+    saved->stands_at = writer_judged(w->writer);
+    saved->knows_of = w->knows_of;
+    saved->all = all;
+    saved->workers = w->count;
+    for (unsigned i = 0; i < GROUP_SHARDS; i++) {
+        if (w->shards[i] == NULL)
+            continue;
+        group_sweep(w->shards[i], 1000);
+        buf_reserve(&saved->shards[i], 1); /* even an empty record says where the shard stands */
+        group_save(w->shards[i], all, &saved->shards[i]);
+        saved->bytes += group_bytes(w->shards[i]);
+    }
+    checkpoint_take(w->checkpoint, saved);
+}
+
+/* Rejects of batches that never got a number: a part without a batch number takes them to the writer. */
+void worker_send_orphans(struct worker *w)
+{
+    if (w->orphans.received == 0 || w->current == NULL)
+        return;
+    if (!mailbox_reserve(writer_mailbox(w->writer), 1))
+        return;
+    if (!mailbox_reserve(w->box, 1)) {
+        mailbox_unreserve(writer_mailbox(w->writer), 1);
+        return;
+    }
+    struct batch *batch = batch_new(w->current->set);
+    struct part *part = part_new(batch);
+    batch_unref(batch);
+    part->origin = part->owner = w;
+    part->parts = 1;
+    part->verdict.delta = w->orphans;
+    w->orphans = (struct ledger_delta){0};
+    part->mail.deliver = writer_deliver_part;
+    mailbox_post_reserved(writer_mailbox(w->writer), &part->mail);
+}

@@ -1,0 +1,79 @@
+/* The inside of a worker, shared by worker.c (taking in, judging), worker_control.c (generations,
+ * checkpoints) and pipeline.c (which makes and joins them). */
+#ifndef LUNETTE_PIPELINE_WORKER_IMPL_H
+#define LUNETTE_PIPELINE_WORKER_IMPL_H
+
+#include "loop/thread.h"
+#include "pipeline/checkpoint.h"
+#include "pipeline/hints.h"
+#include "pipeline/journaler.h"
+#include "pipeline/worker.h"
+#include "pipeline/writer.h"
+
+#define WORKER_DETECTORS 4 /* current, next and two retired */
+
+/* One ruleset in service, and what its workers share. */
+struct generation {
+    struct ruleset *set;
+    struct pack_health *health;
+};
+
+/* A batch on its way, on its origin. */
+struct flight {
+    struct journal_mail journal; /* first: its mail is the flight's */
+    struct worker *worker;
+    struct batch *batch;
+    void (*done)(const struct submission_result *result, void *arg);
+    void *arg;
+    size_t parts_left;
+    VEC(struct raised) raised;
+    struct flight *next; /* parked */
+};
+
+struct worker {
+    struct owner owner;
+    struct pipeline *pipeline;
+    unsigned index, count;
+    struct loop *loop;
+    struct thread *thread;
+    struct mailbox *box;
+    struct watchdog *watchdog;
+    struct watchdog_slot *slot;
+    const struct clock *clock;
+    struct worker **peers; /* count of them, this one included */
+    struct journaler *journaler;
+    struct writer *writer;
+    struct checkpoint *checkpoint;
+    uint8_t shard_key[16];
+    struct group_shard *shards[GROUP_SHARDS]; /* only its own are set */
+    struct detector *detectors[WORKER_DETECTORS];
+    struct detector *current;
+    struct hints *hints;
+    struct timer *tick, *unpark;
+    struct flight *parked_first, *parked_last;
+    size_t parked, in_flight;
+    _Atomic size_t *pending_bytes; /* of the process */
+    size_t pending_max;
+    uint64_t knows_of;           /* newest batch that touched its shards */
+    uint64_t ticks;              /* seconds */
+    bool saved_all;              /* the first checkpoint after a start is whole */
+    struct ledger_delta orphans; /* rejects of batches that were not accepted */
+    struct metric_series *cut_off, *evicted;
+};
+
+/* worker_control.c: messages from the control thread and the tick. */
+struct detector *worker_detector(struct worker *worker, const struct ruleset *set);
+struct detector *worker_prepare(struct worker *worker, const struct generation *generation, struct err *err);
+void worker_switch(struct worker *worker, const struct ruleset *set);
+void worker_retire(struct worker *worker);
+void worker_save(struct worker *worker, bool all);
+void worker_dispatch_parked(struct worker *worker);
+void worker_send_orphans(struct worker *worker);
+
+struct mailbox *worker_mailbox(struct worker *worker);
+void worker_deliver_verdict(struct mail *mail, void *receiver);
+/* Feeds one journal frame as a replay; `arg` gets to know when it is judged. */
+int worker_replay(struct worker *worker, const struct journal_frame *frame, bool counted,
+                  void (*done)(const struct submission_result *, void *), void *arg);
+
+#endif
