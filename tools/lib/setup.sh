@@ -26,15 +26,15 @@ packages_of() {
 
 # packages_install SECTION...: installs what is missing, says nothing when nothing is
 packages_install() {
-  local wanted missing
-  mapfile -t wanted < <(packages_of "$@")
+  local names missing
+  mapfile -t names < <(packages_of "$@")
   if ! command -v dpkg-query >/dev/null; then
-    say "not a Debian machine: these packages, or what they hold, are expected: ${wanted[*]}"
+    say "not a Debian machine: these packages, or what they hold, are expected: ${names[*]}"
     return 0
   fi
-  mapfile -t missing < <(comm -23 <(printf '%s\n' "${wanted[@]}" | sort) <(
+  mapfile -t missing < <(comm -23 <(printf '%s\n' "${names[@]}" | sort) <(
     # shellcheck disable=SC2016 # dpkg-query's own variables
-    dpkg-query -W -f='${Package} ${db:Status-Status}\n' "${wanted[@]}" 2>/dev/null |
+    dpkg-query -W -f='${Package} ${db:Status-Status}\n' "${names[@]}" 2>/dev/null |
       awk '$2 == "installed" { print $1 }' | sort -u))
   [ "${#missing[@]}" -gt 0 ] || return 0
   say "installing Debian packages: ${missing[*]}"

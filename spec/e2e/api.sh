@@ -1,0 +1,145 @@
+#!/usr/bin/env bash
+# The API as a client sees it: events in, threats out, changes by people, the books.
+set -euo pipefail
+. "$(dirname "$0")/lib.sh"
+
+RULES=$TOP/spec/e2e/rules
+server_start
+JSON=(-H 'Content-Type: application/json')
+NDJSON=(-H 'Content-Type: application/x-ndjson')
+single() { printf '{"event":{"action":"e2e-single"},"user":{"name":"%s"},"source":{"ip":"192.0.2.7"}}\n' "$1"; }
+knock() { printf '{"event":{"action":"e2e-knock"},"user":{"name":"%s"}}\n' "$1"; }
+post() { curl -sS "${JSON[@]}" "$@" "$URL/api/events"; }
+
+it_says_what_it_is() {
+  get / | jq -e '.version and .status and .links'
+  get /health | jq -e .status
+  get /ready | jq -e '.status == "ready" and .durable == true'
+}
+check "e2e: /, /health and /ready say what it is and how it is" it_says_what_it_is
+
+an_event_becomes_a_threat() {
+  single ana | post -d @- >"$WORK/answer"
+  jq -e '.accepted == 1 and .rejected == 0 and (.threats | length) == 1' "$WORK/answer"
+  get "/api/threats/$(jq -r '.threats[0]' "$WORK/answer")" >"$WORK/threat"
+  jq -e '.title == "Seen: ana" and .severity == "HIGH" and .status == "new" and .rule.id == "e2e.single"
+    and .threat_type == "anomaly_detection" and .customer_name == "default" and .event_count == 1' "$WORK/threat"
+}
+check "e2e: an event becomes a threat, and the answer names it" an_event_becomes_a_threat
+
+three_knocks_are_one_threat() {
+  knock bob | post -d @- | jq -e '.threats == []'
+  knock bob | post -d @- | jq -e '.threats == []'
+  knock bob | post -d @- | jq -e '(.threats | length) == 1'
+  knock bob | post -d @- | jq -e '.threats == []'
+}
+check "e2e: three events of a group are one threat, the fourth folds" three_knocks_are_one_threat
+
+good_items_survive_bad_ones() {
+  { single cai; echo '{broken'; single dan; } | curl -sS "${NDJSON[@]}" --data-binary @- "$URL/api/events" \
+    >"$WORK/answer"
+  jq -e '.accepted == 2 and .rejected == 1 and (.threats | length) == 2' "$WORK/answer"
+  jq -e '[.results[] | select(.error)] | length == 1 and .[0].index == 1' "$WORK/answer"
+  printf '[%s,%s]' "$(single eva)" "$(single fay)" | post -d @- | jq -e '.accepted == 2'
+}
+check "e2e: a bad item is reported and costs only itself" good_items_survive_bad_ones
+
+a_repeated_key_adds_nothing() {
+  local before
+  single gil | post -H 'Idempotency-Key: k1' -d @- | jq -e '.idempotent == true and (.threats | length) == 1'
+  before=$(get /api/threats?limit=1 | jq '.[0].seq')
+  single gil | post -H 'Idempotency-Key: k1' -d @- | jq -e '.accepted == 1'
+  expect "newest threat" "$(get /api/threats?limit=1 | jq '.[0].seq')" "$before"
+  expect "its events" "$(get /api/threats?limit=1 | jq '.[0].event_count')" 1
+  single gil | post -d @- | jq -e '.idempotent == false'
+}
+check "e2e: the same batch with the same Idempotency-Key adds nothing" a_repeated_key_adds_nothing
+
+bad_bodies_are_explained() {
+  expect "broken" "$(status_of POST /api/events "${JSON[@]}" -d '{broken')" 400
+  expect "empty" "$(status_of POST /api/events "${JSON[@]}" -d '')" 400
+  expect "a number" "$(status_of POST /api/events "${JSON[@]}" -d '7')" 400
+  expect "an unknown source" "$(status_of POST /api/events/nosuch "${JSON[@]}" -d '{}')" 404
+  request POST /api/events "${JSON[@]}" -d '{broken' -D "$WORK/head" | head -n -1 | jq -e '.status == 400 and .detail'
+  grep -qi '^content-type: application/problem+json' "$WORK/head"
+}
+check "e2e: a body that is no event is refused with a reason" bad_bodies_are_explained
+
+routes_say_what_they_take() {
+  expect "an unknown path" "$(status_of GET /nosuch/api)" 404
+  expect "a wrong method" "$(status_of DELETE /api/events)" 405
+  curl -sS -X DELETE -D - -o /dev/null "$URL/api/events" | grep -qi '^allow: .*POST'
+  expect "an unknown parameter" "$(status_of GET '/api/threats?colour=red')" 422
+  expect "a bad limit" "$(status_of GET '/api/threats?limit=0')" 422
+  expect "an unknown threat" "$(status_of GET /api/threats/00000000-0000-7000-8000-000000000000)" 404
+}
+check "e2e: unknown paths, methods and parameters are told apart" routes_say_what_they_take
+
+the_list_filters_and_pages() {
+  get '/api/threats?rule=e2e.grouped' | jq -e 'length == 1 and .[0].rule.id == "e2e.grouped"'
+  get '/api/threats?severity=high&type=anomaly_detection&status=new' | jq -e 'length >= 5'
+  get '/api/threats?severity=critical' | jq -e 'length == 0'
+  get '/api/threats?customer=nobody' | jq -e 'length == 0'
+  get '/api/threats?view=row&limit=1' | jq -e '(.[0] | has("id") and has("title")) and (.[0] | has("evidence") | not)'
+  curl -fsS -D "$WORK/head" "$URL/api/threats?limit=2" >"$WORK/page"
+  local next
+  next=$(tr -d '\r' <"$WORK/head" | sed -nE 's/^[Ll]ink: <([^>]+)>; *rel="next".*/\1/p')
+  get "${next#"$URL"}" >"$WORK/page2"
+  jq -s -e '(.[0] | length) == 2 and (.[0][1].seq > .[1][0].seq)' "$WORK/page" "$WORK/page2"
+}
+check "e2e: the list filters and pages, newest first" the_list_filters_and_pages
+
+people_change_threats() {
+  local id etag
+  id=$(get '/api/threats?rule=e2e.grouped' | jq -r '.[0].id')
+  etag=$(curl -fsS -D - -o /dev/null "$URL/api/threats/$id" | tr -d '\r' | sed -nE 's/^[Ee][Tt]ag: //p')
+  patch() { status_of PATCH "/api/threats/$id" "${JSON[@]}" "$@"; }
+  expect "without If-Match" "$(patch -d '{"status":"in_progress"}')" 428
+  expect "with it" "$(patch -H "If-Match: $etag" -d '{"status":"in_progress","assignee":"ann"}')" 200
+  expect "with the old one" "$(patch -H "If-Match: $etag" -d '{"status":"resolved"}')" 412
+  expect "an unknown status" "$(patch -H 'If-Match: *' -d '{"status":"gone"}')" 422
+  expect "an unknown field" "$(patch -H 'If-Match: *' -d '{"colour":"red"}')" 422
+  expect "a note" "$(status_of POST "/api/threats/$id/notes" "${JSON[@]}" -d '{"text":"called Bob"}')" 201
+  get "/api/threats/$id" | jq -e '.status == "in_progress" and .assignee == "ann" and (tostring | contains("called Bob"))'
+}
+check "e2e: people change threats, and never what they have not seen" people_change_threats
+
+a_resolved_threat_is_followed_by_another() {
+  local id old
+  old=$(single hal | post -d @- | jq -r '.threats[0]')
+  expect resolve "$(status_of PATCH "/api/threats/$old" "${JSON[@]}" -H 'If-Match: *' \
+    -d '{"status":"resolved","verdict":"true_positive","reason":"seen it"}')" 200
+  id=$(single hal | post -d @- | jq -r '.threats[0]')
+  get "/api/threats/$id" | jq -e --arg old "$old" '.continues == $old'
+}
+check "e2e: a firing whose threat is resolved raises another that continues it" \
+  a_resolved_threat_is_followed_by_another
+
+the_books_add_up() {
+  get /api/ledger >"$WORK/ledger"
+  jq -e '.balanced and .events.received == .events.accepted + ([.events.rejected | .. | numbers] | add)' "$WORK/ledger"
+  get /api/analytics | jq -e '.total_threats > 0 and .threats_by_severity and .threats_by_type'
+}
+check "e2e: the ledger adds up, the analytics count" the_books_add_up
+
+rules_are_shown() {
+  get /api/rules | jq -e 'tostring | contains("e2e.single") and contains("e2e.grouped")'
+  get /api/rules/e2e.single | jq -e '.id == "e2e.single"'
+  get /api/rules/status | jq -e '.hash and .generation and (.errors | length) == 0'
+  expect reload "$(status_of POST /api/rules/reload)" 200
+}
+check "e2e: rules are shown and reloaded" rules_are_shown
+
+metrics_are_prometheus() {
+  get /metrics >"$WORK/metrics"
+  grep -q '^# TYPE lunette_.* counter$' "$WORK/metrics"
+  grep -qE '^lunette_http_requests_total\{.*\} [0-9]' "$WORK/metrics"
+  if grep -vE '^(#.*|[a-zA-Z_:][a-zA-Z0-9_:]*(\{.*\})? [-+0-9.eEinfNa]+)$' "$WORK/metrics"; then return 1; fi
+}
+check "e2e: /metrics is Prometheus text" metrics_are_prometheus
+
+logs_hold_no_values() {
+  jq -e -c 'has("time") and has("level") and has("event")' "$LOG" | sort -u
+  if grep -E 'ana|192\.0\.2\.7' "$LOG"; then return 1; fi
+}
+check "e2e: every log line is JSON and none holds a value of an event" logs_hold_no_values

@@ -1,0 +1,102 @@
+#!/usr/bin/env bash
+# Who may what: tokens, roles, customers, sessions; and the rules of loopback without a token file.
+set -euo pipefail
+. "$(dirname "$0")/lib.sh"
+
+RULES=$TOP/spec/e2e/rules
+hash_of() { printf %s "$1" | sha256sum | cut -d' ' -f1; }
+cat >"$WORK/tokens" <<END
+# name role customer sha256:HEX
+rita reader * sha256:$(hash_of token-reader)
+sam sender acme sha256:$(hash_of token-sender)
+ann analyst * sha256:$(hash_of token-analyst)
+adam admin * sha256:$(hash_of token-admin)
+beth reader acme sha256:$(hash_of token-acme)
+carl reader other sha256:$(hash_of token-other)
+END
+server_start --token-file "$WORK/tokens"
+
+as() { # as ROLE METHOD PATH [CURL ARGUMENT...]: the status
+  local role=$1 method=$2 path=$3
+  shift 3
+  status_of "$method" "$path" -H "Authorization: Bearer token-$role" "$@"
+}
+JSON=(-H 'Content-Type: application/json')
+EVENT='{"event":{"action":"e2e-single"},"user":{"name":"ana"}}'
+
+nobody_gets_nothing() {
+  expect "no token" "$(status_of GET /api/threats)" 401
+  expect "a wrong token" "$(as nobody GET /api/threats)" 401
+  expect "no token, post" "$(status_of POST /api/events "${JSON[@]}" -d "$EVENT")" 401
+  expect health "$(status_of GET /health)" 200
+  expect ready "$(status_of GET /ready)" 200
+}
+check "e2e: without a token only /health and /ready answer" nobody_gets_nothing
+
+a_sender_only_sends() {
+  expect post "$(as sender POST /api/events "${JSON[@]}" -d "$EVENT")" 202
+  expect list "$(as sender GET /api/threats)" 403
+}
+check "e2e: a sender posts events and reads nothing" a_sender_only_sends
+
+a_reader_only_reads() {
+  expect list "$(as reader GET /api/threats)" 200
+  expect post "$(as reader POST /api/events "${JSON[@]}" -d "$EVENT")" 403
+  expect reload "$(as reader POST /api/rules/reload)" 403
+}
+check "e2e: a reader reads and changes nothing" a_reader_only_reads
+
+an_analyst_works() {
+  local id
+  id=$(curl -fsS -H 'Authorization: Bearer token-analyst' "$URL/api/threats?limit=1" | jq -r '.[0].id')
+  expect note "$(as analyst POST "/api/threats/$id/notes" "${JSON[@]}" -d '{"text":"seen"}')" 201
+  expect patch "$(as analyst PATCH "/api/threats/$id" "${JSON[@]}" -H 'If-Match: *' -d '{"assignee":"ann"}')" 200
+  expect reload "$(as analyst POST /api/rules/reload)" 403
+  expect "reload by admin" "$(as admin POST /api/rules/reload)" 200
+}
+check "e2e: an analyst works on threats, an admin reloads" an_analyst_works
+
+customers_are_apart() {
+  list() { curl -fsS -H "Authorization: Bearer token-$1" "$URL/api/threats" | jq -r '[.[].customer_name] | unique | join(",")'; }
+  expect "what acme sees" "$(list acme)" acme
+  expect "what another customer sees" "$(list other)" ""
+  local id
+  id=$(curl -fsS -H 'Authorization: Bearer token-acme' "$URL/api/threats?limit=1" | jq -r '.[0].id')
+  expect "another customer's threat" "$(as other GET "/api/threats/$id")" 404
+}
+check "e2e: a token bound to a customer sees that customer's threats only" customers_are_apart
+
+the_file_is_read_again() {
+  sed -i '/^carl/d' "$WORK/tokens"
+  wait_for carl_is_out
+}
+carl_is_out() { [ "$(as other GET /api/threats)" = 401 ]; }
+check "e2e: a token that leaves the file stops working" the_file_is_read_again
+
+a_session_is_a_cookie() {
+  curl -fsS -c "$WORK/jar" "${JSON[@]}" -d '{"token":"token-reader"}' "$URL/api/session" >/dev/null
+  grep -q HttpOnly "$WORK/jar"
+  expect "with the cookie" "$(status_of GET /api/threats -b "$WORK/jar")" 200
+  expect "a changed cookie" "$(sed 's/.\{8\}$/AAAAAAAA/' "$WORK/jar" >"$WORK/jar2"
+    status_of GET /api/threats -b "$WORK/jar2")" 401
+}
+check "e2e: a token buys a browser a cookie, which cannot be changed" a_session_is_a_cookie
+server_stop
+
+# Without a token file: everyone on this machine is admin, but no web page is.
+server_start
+JSON_EVENT=("${JSON[@]}" -d "$EVENT")
+loopback_is_guarded() {
+  expect "as it is" "$(status_of POST /api/events "${JSON_EVENT[@]}")" 202
+  expect "another Host" "$(status_of POST /api/events "${JSON_EVENT[@]}" -H 'Host: evil.example')" 403
+  expect "another Origin" "$(status_of POST /api/events "${JSON_EVENT[@]}" -H 'Origin: http://evil.example')" 403
+  expect "the same Origin" "$(status_of POST /api/events "${JSON_EVENT[@]}" -H "Origin: $URL")" 202
+  expect "text/plain" "$(status_of POST /api/events -H 'Content-Type: text/plain' -d "$EVENT")" 415
+}
+check "e2e: without tokens a web page cannot post from a browser on this machine" loopback_is_guarded
+server_stop
+
+status=0
+"$LUNETTE" serve --listen 0.0.0.0:0 --data "$DATA" --rules "$RULES" --plugins "$PLUGINS" >"$WORK/open.log" 2>&1 ||
+  status=$?
+check "e2e: without tokens it refuses to listen for others" expect "exit code" "$status" 3
