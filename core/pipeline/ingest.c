@@ -13,6 +13,7 @@ struct detector *detector_new(const struct detector_options *options, struct err
                                 .test = options->test};
     struct detector *detector = mem_zalloc(1, sizeof(*detector));
     detector->set = ruleset_ref(options->set);
+    detector->health = options->health;
     memcpy(detector->shard_key, options->shard_key, sizeof(detector->shard_key));
     detector->parser = event_parser_new(&event_limits_default);
     detector->scratch = match_scratch_new(options->set->matcher);

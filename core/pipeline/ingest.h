@@ -13,6 +13,7 @@ struct detector {
     struct pack *pack;
     struct event_parser *parser;
     struct match_scratch *scratch;
+    struct pack_health *health; /* shared, borrowed */
     uint8_t shard_key[16];
 };
 struct detector_options {

@@ -14,6 +14,7 @@ void verdict_release(struct verdict *verdict)
 {
     ledger_delta_free(&verdict->delta);
     vec_free(&verdict->judged);
+    vec_free(&verdict->pressure);
     arena_free(verdict->arena);
     batch_unref(verdict->batch);
     *verdict = (struct verdict){0};
@@ -203,7 +204,10 @@ static void judge_grouped(struct detector *detector, struct group_shard *shard, 
         [GROUP_WAITING] = LEDGER_WAITING, [GROUP_REPEATED] = LEDGER_REPEATED, [GROUP_LATE] = LEDGER_LATE};
     if (result.outcome != GROUP_FIRED)
         ledger_count(&verdict->delta, o->rule, terms[result.outcome], 1);
-    verdict->evicted += result.evicted_groups + result.evicted_times;
+    if (result.evicted_groups + result.evicted_times) {
+        verdict->evicted += result.evicted_groups + result.evicted_times;
+        vec_push(&verdict->pressure, rule->group.state);
+    }
     for (size_t i = 0; i < result.count; i++)
         judge_candidate(detector, shard, o, &result.candidates[i], verdict);
     buf_free(&fields);

@@ -12,6 +12,9 @@
 /* Where a fired pair was counted before, so that it can move. */
 enum judged_from { FROM_NOWHERE, FROM_WAITING, FROM_REFUSED };
 
+/* Not a pair of the ledger: the platform's own. */
+#define RULE_INTERNAL UINT32_MAX
+
 struct judged {
     struct firing firing; /* strings in the verdict's arena or the ruleset's */
     uint32_t rule;
@@ -25,6 +28,7 @@ struct verdict {
     struct ledger_delta delta;
     VEC(struct judged) judged;
     uint64_t evicted;          /* window entries and groups lost to limits */
+    VEC(uint64_t) pressure;    /* states of the groups' rules that lost them */
     const struct hints *hints; /* the owner's, or NULL: titles of folds are not asked for */
 };
 void verdict_init(struct verdict *verdict, struct batch *batch);

@@ -85,6 +85,7 @@ static void worker_tick(void *arg)
     struct worker *w = arg;
     worker_send_orphans(w);
     worker_retire(w);
+    worker_alarms(w);
     lua_runtime_idle(pack_runtime(w->current->pack));
     if (++w->ticks % (SAVE_NS / NS_PER_S) == 0) {
         bool all = !w->saved_all || checkpoint_wants_all(w->checkpoint);
@@ -120,7 +121,7 @@ static void begin_done(struct worker_begin *begin, bool failed)
 static int worker_open(struct worker *w, const struct generation *generation, struct err *err)
 {
     owner_bind(&w->owner);
-    w->slot = watchdog_slot_new(w->watchdog, "worker", w->loop, STUCK_NS, NULL, NULL);
+    w->slot = watchdog_slot_new(w->watchdog, "worker", w->loop, STUCK_NS, lua_runtime_overdue, NULL);
     w->current = worker_prepare(w, generation, err);
     if (w->current == NULL)
         return -1;
@@ -209,6 +210,7 @@ static void worker_free(struct worker *w)
         if (w->shards[i])
             group_shard_free(w->shards[i]);
     hints_free(w->hints);
+    vec_free(&w->pressure);
     ledger_delta_free(&w->orphans);
     mailbox_free(w->box);
     loop_free(w->loop);
@@ -432,6 +434,7 @@ static void stop_threads(struct pipeline *p)
 
 void pipeline_stop(struct pipeline *p, int64_t limit_ns)
 {
+    recovery_stop(p->recovery);
     finish_batches(p, limit_ns);
     for (unsigned i = 0; i < p->worker_count; i++)
         pipeline_on_worker(p, i, save_all, NULL);

@@ -13,7 +13,7 @@ struct recovery {
     size_t under_way;
     bool at_end;
     int64_t began_ns;
-    atomic_bool done;
+    atomic_bool stop, done;
     _Atomic uint64_t batches;
 };
 
@@ -61,7 +61,8 @@ static void go_on(struct recovery *r)
     struct err err = {0};
     while (!r->at_end && r->under_way < AHEAD) {
         struct journal_frame frame;
-        int more = r->reader ? journal_reader_next(r->reader, &frame, &err) : 0;
+        bool reads = r->reader && !atomic_load(&r->stop);
+        int more = reads ? journal_reader_next(r->reader, &frame, &err) : 0;
         if (more != 1) {
             if (more < 0)
                 LOG_ERR(LOG_ERROR, "recovery.read", &err);
@@ -72,7 +73,7 @@ static void go_on(struct recovery *r)
         r->expected = frame.batch + 1;
         feed(r, &frame);
     }
-    if (r->at_end && r->under_way == 0 && !atomic_load(&r->done))
+    if (r->at_end && r->under_way == 0 && !atomic_load(&r->done) && !atomic_load(&r->stop))
         finished(r);
 }
 
@@ -103,6 +104,12 @@ struct recovery *recovery_start(const char *dir, struct worker *worker, struct w
     if (!mailbox_post(worker_mailbox(worker), &r->mail))
         die("a new worker's box is full");
     return r;
+}
+
+void recovery_stop(struct recovery *r)
+{
+    if (r)
+        atomic_store(&r->stop, true);
 }
 
 void recovery_free(struct recovery *r)

@@ -9,6 +9,7 @@ struct recovery;
 /* `dir`: of the journal; NULL: nothing to recover. Runs on the worker's thread from here. */
 struct recovery *recovery_start(const char *dir, struct worker *worker, struct writer *writer,
                                 const uint64_t *stands_at, struct err *err);
+void recovery_stop(struct recovery *recovery);              /* any thread: reads no further; NULL is fine */
 void recovery_free(struct recovery *recovery);              /* the worker has ended; NULL is fine */
 bool recovery_done(const struct recovery *recovery);        /* any thread */
 uint64_t recovery_batches(const struct recovery *recovery); /* any thread: batches observed again so far */

@@ -42,6 +42,8 @@ static void judge_part(struct worker *w, struct part *part)
         w->knows_of = batch->number;
     if (part->verdict.evicted)
         metric_add(w->evicted, (double)part->verdict.evicted);
+    for (size_t i = 0; i < part->verdict.pressure.count && w->pressure.count < 1000; i++)
+        vec_push(&w->pressure, part->verdict.pressure.items[i]);
     part->waits = waits_for_commit(w, part);
     if (!part->waits) {
         atomic_fetch_add(&part->holders, 1);

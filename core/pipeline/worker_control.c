@@ -97,24 +97,89 @@ void worker_save(struct worker *w, bool all)
     checkpoint_take(w->checkpoint, saved);
 }
 
-/* Rejects of batches that never got a number: a part without a batch number takes them to the writer. */
-void worker_send_orphans(struct worker *w)
+/* A part that belongs to no batch of the journal, on its way to the writer; NULL when a box is full. */
+static struct part *loose_part(struct worker *w)
 {
-    if (w->orphans.received == 0 || w->current == NULL)
-        return;
-    if (!mailbox_reserve(writer_mailbox(w->writer), 1))
-        return;
+    if (w->current == NULL || !mailbox_reserve(writer_mailbox(w->writer), 1))
+        return NULL;
     if (!mailbox_reserve(w->box, 1)) {
         mailbox_unreserve(writer_mailbox(w->writer), 1);
-        return;
+        return NULL;
     }
     struct batch *batch = batch_new(w->current->set);
     struct part *part = part_new(batch);
     batch_unref(batch);
     part->origin = part->owner = w;
     part->parts = 1;
+    part->mail.deliver = writer_deliver_part;
+    return part;
+}
+
+static void send_part(struct worker *w, struct part *part)
+{
+    mailbox_post_reserved(writer_mailbox(w->writer), &part->mail);
+}
+
+/* Rejects of batches that never got a number. */
+void worker_send_orphans(struct worker *w)
+{
+    struct part *part = w->orphans.received ? loose_part(w) : NULL;
+    if (part == NULL)
+        return;
     part->verdict.delta = w->orphans;
     w->orphans = (struct ledger_delta){0};
-    part->mail.deliver = writer_deliver_part;
-    mailbox_post_reserved(writer_mailbox(w->writer), &part->mail);
+    send_part(w, part);
+}
+
+static void raise_alarm(struct worker *w, const char *id, const char *title, const struct rule *about,
+                        int64_t once)
+{
+    struct part *part = loose_part(w);
+    if (part == NULL)
+        return;
+    struct arena *arena = part->verdict.arena = arena_new(0);
+    int64_t now = clock_now(w->clock);
+    struct judged alarm = {.rule = RULE_INTERNAL};
+    alarm.firing = (struct firing){.rule_id = str_from(id),
+                                   .rule_title = str_from(title),
+                                   .type = STR("platform"),
+                                   .rule_version = 1,
+                                   .customer = STR("default"),
+                                   .dedup_key = about->id,
+                                   .dedup_window_ns = 3600 * NS_PER_S,
+                                   .time_ns = now,
+                                   .accepted_ns = now,
+                                   .severity = SEVERITY_MEDIUM,
+                                   .context = STR("{}"),
+                                   .base_count = 1};
+    alarm.firing.title = str_from(arena_printf(arena, "%s: %.*s", title, STR_ARG(about->id)));
+    alarm.firing.event = hash_id((struct str[]){str_from(id), about->id, {(const char *)&once, sizeof(once)}},
+                                 3);
+    vec_push(&part->verdict.judged, alarm);
+    send_part(w, part);
+}
+
+static void alarm_pressure(struct worker *w)
+{
+    const struct ruleset *set = w->current->set;
+    int64_t hour = clock_now(w->clock) / (3600 * NS_PER_S);
+    for (size_t i = 0; i < w->pressure.count; i++)
+        for (size_t r = 0; r < set->rule_count; r++)
+            if (set->rules[r].grouped && set->rules[r].group.state == w->pressure.items[i])
+                raise_alarm(w, "lunette.state_pressure", "A rule holds more groups than its limit",
+                            &set->rules[r], hour);
+    w->pressure.count = 0;
+}
+
+void worker_alarms(struct worker *w)
+{
+    const struct ruleset *set = w->current->set;
+    if (w->pressure.count)
+        alarm_pressure(w);
+    if (w->index != 0)
+        return;
+    for (uint32_t r = 0; r < set->rule_count; r++)
+        if (pack_take_degraded(w->current->health, r))
+            raise_alarm(w, "lunette.rule_degraded", "A callback of a rule is suspended", &set->rules[r],
+                        (int64_t)set->generation);
 }

@@ -57,8 +57,9 @@ struct worker {
     uint64_t knows_of;           /* newest batch that touched its shards */
     uint64_t ticks;              /* seconds */
     bool saved_all;              /* the first checkpoint after a start is whole */
+    VEC(uint64_t) pressure;      /* group states that lost entries since the last tick */
     struct ledger_delta orphans; /* rejects of batches that were not accepted */
-    struct metric_series *cut_off, *evicted;
+    struct metric_series *evicted;
 };
 
 /* worker_control.c: messages from the control thread and the tick. */
@@ -69,6 +70,9 @@ void worker_retire(struct worker *worker);
 void worker_save(struct worker *worker, bool all);
 void worker_dispatch_parked(struct worker *worker);
 void worker_send_orphans(struct worker *worker);
+/* The platform's own threats: a rule whose callback is suspended, a rule that lost window entries to limits.
+ */
+void worker_alarms(struct worker *worker);
 
 struct mailbox *worker_mailbox(struct worker *worker);
 void worker_deliver_verdict(struct mail *mail, void *receiver);
