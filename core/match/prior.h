@@ -1,0 +1,15 @@
+/* What the compiler guesses about events before it has seen one: which texts are common. A wrong guess costs
+ * time, never an answer; the guess depends on the rules alone, so that one tree always gives one program. */
+#ifndef LUNETTE_MATCH_PRIOR_H
+#define LUNETTE_MATCH_PRIOR_H
+
+#include "base/str.h"
+
+/* 0 for a gram (2 or 4 folded bytes) of no known common text, else more. */
+unsigned prior_gram(struct str gram);
+
+enum prior_shape { PRIOR_EXACT, PRIOR_HEAD, PRIOR_TAIL, PRIOR_CONTAINS };
+/* Share of a field's values, 0 to 1, that hold the folded literal in that way. */
+double prior_share(enum prior_shape shape, struct str literal);
+
+#endif
