@@ -1,0 +1,24 @@
+/* All settings of the process: one table drives flags, LUNETTE_* variables, --help and docs/configuration.md.
+ */
+#ifndef LUNETTE_APP_SETTINGS_H
+#define LUNETTE_APP_SETTINGS_H
+
+#include "base/config.h"
+
+struct settings {
+    char *listen, *metrics_listen;
+    char *data, *rules, *plugins, *web;
+    char *token_file, *secret_file, *origins;
+    int64_t workers;
+    int64_t state_max, pending_max, journal_max;
+    int64_t retain_events, retain_threats;
+    int64_t stop_limit, test_limit, reload_quiet;
+    int64_t rate, rate_burst;
+    int64_t log_level;
+    bool demo;
+};
+
+extern const struct config_option settings_table[];
+extern const size_t settings_count;
+
+#endif
