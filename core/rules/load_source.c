@@ -1,8 +1,9 @@
 /* The source table: one vendor's records as a native map. */
 #include "rules/load.h"
 
-#define FROM_MAX  16
-#define PAIRS_MAX 4096
+#define FROM_MAX      16
+#define PAIRS_MAX     4096
+#define FIX_PATHS_MAX 256
 
 static const char *const source_keys[] = {"id",    "accepts", "route", "time", "fields", "values",
                                           "const", "dissect", "when",  "fix",  "tests"};
@@ -270,6 +271,17 @@ static void load_source_tests(struct unit *unit, struct source *source)
     source->test_count = tests->item_count;
 }
 
+/* What `fix` reads by a literal name is then found without walking the record's text. */
+static void intern_fix_paths(struct unit *unit, const struct source *source)
+{
+    struct str paths[FIX_PATHS_MAX];
+    size_t count = 0;
+    if (source->has_fix && unit->file->scan)
+        count = lua_scan_paths(unit->file->scan, NULL, paths, FIX_PATHS_MAX);
+    for (size_t i = 0; i < count && i < FIX_PATHS_MAX; i++)
+        fields_intern(unit->load->set->fields, paths[i], NULL);
+}
+
 bool load_source(struct unit *unit, struct source *source)
 {
     const struct lval *table = unit->file->value;
@@ -293,6 +305,7 @@ bool load_source(struct unit *unit, struct source *source)
     if (source->has_fix && source->when_count == 0)
         unit_error(unit, key_line(table, "fix"),
                    "fix: \"when\" is missing; write which events need it, or fix would run in Lua for all");
+    intern_fix_paths(unit, source);
     load_source_tests(unit, source);
     return unit->errors == 0;
 }
