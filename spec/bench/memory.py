@@ -1,0 +1,27 @@
+#!/usr/bin/env python3
+"""Memory while ten million events go through: the growth from the second million to the tenth."""
+import os
+import sys
+
+sys.path.insert(0, os.path.dirname(__file__))
+import events
+from lib import Connection, Server, figure, in_threads, post_bytes
+
+MILLIONS = int(os.environ.get("BENCH_MILLIONS", "10"))
+REQUESTS = [post_bytes(events.batch(n * 1000, 1000)) for n in range(50)]
+
+with Server(flags=["--workers", "2", "--journal-max", "256MiB"]) as server:
+    def million(index):
+        connection = Connection(server.port)
+        for n in range(250):
+            status, body = connection.exchange(REQUESTS[(index * 13 + n) % len(REQUESTS)])
+            if status != 202:
+                sys.exit(f"{status}: {body[:300]}")
+
+    warm = 0
+    for n in range(MILLIONS):
+        in_threads(4, million)
+        if n == 1:
+            warm = server.memory()
+    figure(f"memory after {MILLIONS} M events", round(server.memory() / 1e6, 1), "MB")
+    figure("growth from 2 M events on", round((server.memory() - warm) / 1e6, 1), "MB", "<= 8")
