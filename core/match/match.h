@@ -28,7 +28,7 @@ struct match_node *match_node_new(struct arena *arena, enum match_kind kind);
 void match_node_add(struct match_node *parent, struct match_node *child);
 /* "path|modifier|…" with its literals (OR of them, AND with |all). Interns the path. NULL and err (with the
  * nearest modifier) for an unknown or impossible combination, a bad regex, cidr or number, a control
- * character in a string, null inside a list, an empty list. */
+ * character in a string, null inside a list, an empty list. The message does not repeat the key. */
 struct match_node *match_field(struct arena *arena, struct fields *fields, struct str key,
                                const struct literal *values, size_t count, struct err *err);
 /* keywords { … }: any string of the event (later issue: ERR_INVALID "not built yet" is allowed). */

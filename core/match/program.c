@@ -156,7 +156,7 @@ static struct choice choose_best(const struct compiler *c, const struct tree *tr
 
 static struct choice choose_each(const struct compiler *c, const struct tree *tree)
 {
-    struct choice all = {.share = tree->first ? 0 : 2 * NO_WITNESS};
+    struct choice all = {.share = 0};
     for (const struct tree *child = tree->first; child; child = child->next) {
         struct choice one = choose(c, child);
         all.share += one.share;
@@ -167,8 +167,27 @@ static struct choice choose_each(const struct compiler *c, const struct tree *tr
     return all;
 }
 
+static bool always_true(const struct tree *tree)
+{
+    return tree->kind == MATCH_EVERYTHING ||
+           ((tree->kind == MATCH_ALL || tree->kind == MATCH_NONE) && !tree->first);
+}
+
+/* What the loader makes of an empty list: none { everything }. */
+static bool never_true(const struct tree *tree)
+{
+    if (tree->kind == MATCH_ANY)
+        return !tree->first;
+    for (const struct tree *child = tree->first; tree->kind == MATCH_NONE && child; child = child->next)
+        if (always_true(child))
+            return true;
+    return false;
+}
+
 static struct choice choose(const struct compiler *c, const struct tree *tree)
 {
+    if (never_true(tree))
+        return (struct choice){.share = 0};
     if (tree->kind == MATCH_ALL)
         return choose_best(c, tree);
     if (tree->kind == MATCH_ANY)

@@ -78,17 +78,16 @@ static int unknown_modifier(const struct parse *p, struct str name)
         names[i] = modifier_names[i].name;
     const char *nearest = text_nearest(name, names, MODIFIER_COUNT);
     if (nearest)
-        return err_set(p->err, ERR_INVALID, "\"%.*s\": unknown modifier \"%.*s\"; did you mean \"%s\"?",
-                       STR_ARG(p->spec.key), STR_ARG(name), nearest);
-    return err_set(p->err, ERR_INVALID, "\"%.*s\": unknown modifier \"%.*s\"", STR_ARG(p->spec.key),
-                   STR_ARG(name));
+        return err_set(p->err, ERR_INVALID, "unknown modifier \"%.*s\"; did you mean \"%s\"?", STR_ARG(name),
+                       nearest);
+    return err_set(p->err, ERR_INVALID, "unknown modifier \"%.*s\"", STR_ARG(name));
 }
 
 static int take_op(struct parse *p, const struct modifier_name *m)
 {
     if (p->op_name.len)
-        return err_set(p->err, ERR_INVALID, "\"%.*s\": both \"%.*s\" and \"%s\"; one of them is allowed",
-                       STR_ARG(p->spec.key), STR_ARG(p->op_name), m->name);
+        return err_set(p->err, ERR_INVALID, "both \"%.*s\" and \"%s\"; one of them is allowed",
+                       STR_ARG(p->op_name), m->name);
     p->op_name = str_from(m->name);
     p->spec.op = m->detail;
     return 0;
@@ -116,15 +115,13 @@ static int take_modifier(struct parse *p, struct str name)
         return 0;
     case MODIFIER_REGEX_FLAG:
         if (p->spec.op != SPEC_REGEX)
-            return err_set(p->err, ERR_INVALID, "\"%.*s\": \"%s\" belongs behind \"re\"",
-                           STR_ARG(p->spec.key), m->name);
+            return err_set(p->err, ERR_INVALID, "\"%s\" belongs behind \"re\"", m->name);
         p->spec.regex_flags |= m->detail;
         return 0;
     case MODIFIER_LATER:
         break;
     }
-    return err_set(p->err, ERR_INVALID, "\"%.*s\": the modifier \"%s\" is not built yet",
-                   STR_ARG(p->spec.key), m->name);
+    return err_set(p->err, ERR_INVALID, "the modifier \"%s\" is not built yet", m->name);
 }
 
 static int parse_key(struct parse *p)
@@ -144,7 +141,7 @@ static int parse_key(struct parse *p)
         path = false;
     }
     if (p->spec.path.len == 0)
-        return err_set(p->err, ERR_INVALID, "\"%.*s\": there is no field name", STR_ARG(p->spec.key));
+        return err_set(p->err, ERR_INVALID, "there is no field name");
     return 0;
 }
 
@@ -160,8 +157,7 @@ static bool is_order_op(enum spec_op op)
 
 static int cannot(const struct parse *p, const char *modifier)
 {
-    return err_set(p->err, ERR_INVALID, "\"%.*s\": \"%s\" means nothing with \"%.*s\"", STR_ARG(p->spec.key),
-                   modifier, STR_ARG(p->op_name));
+    return err_set(p->err, ERR_INVALID, "\"%s\" means nothing with \"%.*s\"", modifier, STR_ARG(p->op_name));
 }
 
 static int check_modifiers(const struct parse *p)
@@ -183,24 +179,22 @@ static const char *type_name(const struct literal *literal)
 
 static int wrong_type(const struct parse *p, const struct literal *literal, const char *wanted)
 {
-    return err_set(p->err, ERR_INVALID, "\"%.*s\": expected %s, got %s", STR_ARG(p->spec.key), wanted,
-                   type_name(literal));
+    return err_set(p->err, ERR_INVALID, "expected %s, got %s", wanted, type_name(literal));
 }
 
 static int check_string(const struct parse *p, const struct literal *literal)
 {
     if (literal->text.len > SPEC_TEXT_MAX)
-        return err_set(p->err, ERR_LIMIT, "\"%.*s\": a string of %zu bytes; at most %d are allowed",
-                       STR_ARG(p->spec.key), literal->text.len, SPEC_TEXT_MAX);
+        return err_set(p->err, ERR_LIMIT, "a string of %zu bytes; at most %d are allowed", literal->text.len,
+                       SPEC_TEXT_MAX);
     if (!text_is_utf8(literal->text))
-        return err_set(p->err, ERR_INVALID, "\"%.*s\": a string that is not UTF-8", STR_ARG(p->spec.key));
+        return err_set(p->err, ERR_INVALID, "a string that is not UTF-8");
     for (size_t i = 0; i < literal->text.len && !literal->from_list; i++) {
         unsigned char c = (unsigned char)literal->text.ptr[i];
         if (c < 0x20 || c == 0x7f)
-            return err_set(
-                p->err, ERR_INVALID,
-                "\"%.*s\": control character \"%.*s\" in a string; for a backslash write it in [[…]]",
-                STR_ARG(p->spec.key), STR_ARG(text_printable(p->arena, literal->text, 80)));
+            return err_set(p->err, ERR_INVALID,
+                           "control character \"%.*s\" in a string; for a backslash write it in [[…]]",
+                           STR_ARG(text_printable(p->arena, literal->text, 80)));
     }
     return 0;
 }
@@ -213,7 +207,7 @@ static int check_regex(const struct parse *p, struct str pattern)
     struct err why;
     if (regex_check(pattern, p->spec.regex_flags, &why) == 0)
         return 0;
-    return err_set(p->err, why.code, "\"%.*s\": %s", STR_ARG(p->spec.key), why.message);
+    return err_set(p->err, why.code, "%s", why.message);
 }
 
 static int check_number(const struct parse *p, const struct literal *literal)
@@ -235,7 +229,7 @@ static int check_network(const struct parse *p, struct str text)
     struct err why;
     if (network_parse(text, &network, &why) == 0)
         return 0;
-    return err_set(p->err, why.code, "\"%.*s\": %s", STR_ARG(p->spec.key), why.message);
+    return err_set(p->err, why.code, "%s", why.message);
 }
 
 static int check_literal(const struct parse *p, const struct literal *literal)
@@ -244,7 +238,7 @@ static int check_literal(const struct parse *p, const struct literal *literal)
     if (literal->type == LITERAL_STRING && check_string(p, literal))
         return -1;
     if (literal->type == LITERAL_NUMBER && !literal->is_integer && !isfinite(literal->d))
-        return err_set(p->err, ERR_INVALID, "\"%.*s\": a number that is not finite", STR_ARG(p->spec.key));
+        return err_set(p->err, ERR_INVALID, "a number that is not finite");
     if (op == SPEC_EXISTS)
         return literal->type == LITERAL_BOOL ? 0 : wrong_type(p, literal, "true or false");
     if (literal->type == LITERAL_NULL && op != SPEC_EQUALS)
@@ -262,18 +256,15 @@ static int check_literal(const struct parse *p, const struct literal *literal)
 
 static int check_literals(const struct parse *p, const struct literal *values, size_t count)
 {
-    struct str key = p->spec.key;
     if (count == 0)
-        return err_set(p->err, ERR_INVALID, "\"%.*s\": an empty list matches nothing", STR_ARG(key));
+        return err_set(p->err, ERR_INVALID, "an empty list matches nothing");
     if (count > 1 && p->spec.op == SPEC_EXISTS)
-        return err_set(p->err, ERR_INVALID, "\"%.*s\": expected true or false, got a list", STR_ARG(key));
+        return err_set(p->err, ERR_INVALID, "expected true or false, got a list");
     if (p->all && count > ALL_MAX)
-        return err_set(p->err, ERR_LIMIT, "\"%.*s\": \"all\" of %zu values; at most %d are allowed",
-                       STR_ARG(key), count, ALL_MAX);
+        return err_set(p->err, ERR_LIMIT, "\"all\" of %zu values; at most %d are allowed", count, ALL_MAX);
     for (size_t i = 0; i < count; i++) {
         if (values[i].type == LITERAL_NULL && count > 1)
-            return err_set(p->err, ERR_INVALID,
-                           "\"%.*s\": null inside a list; write any { … } with null alone", STR_ARG(key));
+            return err_set(p->err, ERR_INVALID, "null inside a list; write any { … } with null alone");
         if (check_literal(p, &values[i]))
             return -1;
     }
