@@ -73,7 +73,7 @@ static void stars_and_question_marks_follow_sigma(void **state)
 {
     (void)state;
     static const struct story stories[] = {
-        {"star", "{\"a\": \"c:\\\\*\\\\cmd.exe\"}", "{\"a\": \"C:\\\\x\\\\y\\\\cmd.exe\"}", true},
+        {"star", "{\"a\": \"c:\\\\\\\\*\\\\\\\\cmd.exe\"}", "{\"a\": \"C:\\\\x\\\\y\\\\cmd.exe\"}", true},
         {"star takes none", "{\"a\": \"ab*cd\"}", "{\"a\": \"abcd\"}", true},
         {"pieces in order", "{\"a\": \"*one*two*\"}", "{\"a\": \"two one\"}", false},
         {"pieces do not overlap", "{\"a\": \"aba*ba\"}", "{\"a\": \"aba\"}", false},
