@@ -1,6 +1,9 @@
-/* HTTP/1.1 server: one per worker, on its loop, all accepting from one listening socket. Strict in front of
- * evhttp: what could smuggle or stall is refused and the connection closed before a handler runs (RFC 9112).
- * Handlers run on the worker; they answer at once, or keep the request and answer later on the same thread.
+/* HTTP/1.1 server: one per worker, on its loop, all accepting from one listening socket. Strict: what could
+ * smuggle or stall is refused and the connection closed before a handler runs (RFC 9112). The strict reader
+ * is the only one (http_guard.h): a library behind it would read the same bytes a second time, and smuggling
+ * is two readers that disagree. Handlers run on the worker; they answer at once, or keep the request and
+ * answer later on the same thread. Requests of one connection are answered one after the other, pipelined
+ * ones too. Everything is called on the loop's thread unless said otherwise.
  */
 #ifndef LUNETTE_NET_HTTP_SERVER_H
 #define LUNETTE_NET_HTTP_SERVER_H
@@ -40,9 +43,11 @@ struct http_route {
 
 struct http_hooks {
     void *context; /* passed to guard, observe and every handler */
-    /* Before the handler, after routing: true to go on; false when it has answered itself. May be NULL. */
+    /* After routing, as soon as the head is whole and before any of the body is read: true to go on; false
+     * when it has answered itself. May be NULL. */
     bool (*guard)(struct http_request *request, const struct http_route *route, void *context);
-    /* After each response. route is NULL where none matched. May be NULL. */
+    /* After each response. route is NULL where none matched; method is 0 and the path empty where the head
+     * was refused. May be NULL. */
     void (*observe)(const struct http_request *request, const struct http_route *route, int status,
                     int64_t ns, void *context);
 };
@@ -56,8 +61,9 @@ struct http_server *http_server_new(struct loop *loop, const struct http_limits 
                                     const struct http_hooks *hooks);
 /* Accepts on a dup of fd. May be called for several listeners. */
 int http_server_accept(struct http_server *server, int fd, struct err *err);
-/* Stops accepting, answers what is under way with `Connection: close`, calls done once idle or after
- * limit_ns. */
+/* Stops accepting, answers what is under way and what still comes on open connections with `Connection:
+ * close`, closes connections that stay idle for a second, calls done once none is left; what is left after
+ * limit_ns is closed. */
 void http_server_drain(struct http_server *server, int64_t limit_ns, void (*done)(void *arg), void *arg);
 void http_server_free(struct http_server *server); /* open connections are closed */
 size_t http_server_connections(void);              /* open in the process; any thread */
@@ -85,7 +91,8 @@ void http_set_user(struct http_request *request, void *user, void (*drop)(void *
 void *http_user(const struct http_request *request);
 
 /* Answering, once. The body is copied or taken; the request is gone afterwards. */
-void http_set_header(struct http_request *request, const char *name, const char *value); /* of the response */
+/* Of the response. A value with a control character is left out and logged. */
+void http_set_header(struct http_request *request, const char *name, const char *value);
 void http_respond(struct http_request *request, int status, const char *content_type, struct str body);
 void http_respond_json(struct http_request *request, int status, struct str body);
 /* application/problem+json (RFC 9457); `field` and `reason` (may be NULL) make errors[]. 429 and 503 get
@@ -94,20 +101,20 @@ void http_problem(struct http_request *request, int status, const char *detail);
 void http_problem_field(struct http_request *request, int status, const char *detail, const char *field,
                         const char *reason);
 void http_problem_err(struct http_request *request, const struct err *err); /* status from the code */
-/* Keep for a later answer: `gone` tells that the client left (the request must then not be answered). */
+/* Keep for a later answer: `gone` tells that the client left (the request must then not be answered; it may
+ * still be read during that call, and is freed after it). A client that closes its sending side has left. */
 void http_keep(struct http_request *request, void (*gone)(struct http_request *request, void *arg),
                void *arg);
-/* Back-pressure: stop and go on reading from this request's connection. */
+/* Back-pressure: stop and go on reading from this request's connection. Ends with the answer. */
 void http_pause(struct http_request *request, bool pause);
 
-/* A folder of static files: content type by ending, ETag, Last-Modified, no dot files, nothing outside
- * `root`. index.html for "/" and for paths without a dot (single-page application). False: 404 was not sent,
- * nothing found. */
+/* A folder of static files: content type by ending, ETag, Last-Modified, no dot files, no links, nothing
+ * outside `root`, nothing above 64 MiB. index.html for "/" and for paths without a dot (single-page
+ * application). False: nothing found and nothing sent. */
 bool http_respond_file(struct http_request *request, const char *root, struct str path);
 
-/* Hands the connection over to a WebSocket server: returns the fd (owned by the caller now) and appends what
- * the client already sent behind the request to *extra. The request is gone. -1: it could not be taken over.
- */
+/* Hands the connection over to a WebSocket server, from within the handler: `taken` gets the descriptor (it
+ * owns it) and what the client already sent behind the request. The request is gone. */
 void http_take_connection(struct http_request *request, void (*taken)(int fd, struct buf *extra, void *arg),
                           void *arg);
 

@@ -1,0 +1,142 @@
+/* What the files of the HTTP server share: a server has connections, a connection has at most one request at
+ * a time. Everything lives on the loop's thread. Private to net/. */
+#ifndef LUNETTE_NET_HTTP_INTERNAL_H
+#define LUNETTE_NET_HTTP_INTERNAL_H
+
+#include <netinet/in.h>
+#include <time.h>
+
+#include "base/arena.h"
+#include "base/vec.h"
+#include "loop/loop.h"
+#include "loop/thread.h"
+#include "net/http_guard.h"
+#include "net/http_router.h"
+#include "net/http_server.h"
+
+struct event;
+struct sockaddr;
+
+enum { HTTP_PADDING = 64 }; /* zero bytes behind a body, so that a parser may read past its end */
+
+struct http_pair {
+    struct str name, value;
+};
+
+struct http_request {
+    struct http_connection *connection;
+    struct arena *arena; /* everything decoded, and the fields of the response */
+    const char *raw;     /* the head, as it came */
+    enum http_method method;
+    struct str path, encoded_path;
+    VEC(struct http_pair) query;
+    const struct http_route *route;
+    struct http_params params;
+    struct buf body;
+    char id[33];
+    int64_t started;
+    struct buf response_fields;
+    void *user;
+    void (*drop_user)(void *user);
+    bool kept;
+    void (*gone)(struct http_request *request, void *arg);
+    void *gone_arg;
+};
+
+enum http_state {
+    HTTP_STATE_HEAD,    /* reading a head, or idle */
+    HTTP_STATE_BODY,    /* reading a body for the request */
+    HTTP_STATE_ANSWER,  /* the handler has the request */
+    HTTP_STATE_WRITE,   /* the response goes out */
+    HTTP_STATE_DISCARD, /* answered early: the body is read and thrown away */
+    HTTP_STATE_LINGER, /* nothing more to say: waits for the client to close, so that it reads the response */
+    HTTP_STATE_DEAD,   /* closed; freed at the end of the turn */
+};
+
+struct http_connection {
+    struct http_connection *next, **link; /* in server->connections, or in server->dead by next alone */
+    struct http_server *server;
+    int fd;
+    struct event *readable, *writable;
+    bool reading, writing; /* the events are added */
+    enum http_state state;
+    bool processing; /* http_connection_run is on the stack */
+    bool paused, eof, close_after, discard_after, head_started, continue_owed;
+    int64_t deadline;
+    size_t lingered;
+    struct buf in, out;
+    size_t in_at, out_at; /* used of it */
+    struct http_head head;
+    struct http_body body;
+    struct http_request *request;
+    char peer[INET6_ADDRSTRLEN];
+    bool peer_is_loopback;
+};
+
+struct http_listener {
+    struct http_server *server;
+    int fd;
+    struct watch_fd *watch;
+};
+
+struct http_server {
+    struct loop *loop;
+    struct owner owner;
+    struct http_limits limits;
+    struct http_hooks hooks;
+    struct http_router *router;
+    VEC(struct http_listener *) listeners;
+    struct timer *accept_again; /* where the process ran out of descriptors */
+    struct http_connection *connections, *dead;
+    size_t count;
+    struct timer *sweep; /* deadlines */
+    bool sweeping;
+    int64_t sweep_ns;
+    struct event *reaper;
+    bool draining;
+    int64_t drain_limit, idle_until;
+    void (*drained)(void *arg);
+    void *drained_arg;
+    time_t date_second;
+    char date[32];
+};
+
+/* http_connection.c */
+void http_connection_new(struct http_server *server, int fd, const struct sockaddr *peer, bool surplus);
+/* Takes the steps that are possible now, and waits for what is needed for the next. */
+void http_connection_run(struct http_connection *connection);
+void http_connection_close(struct http_connection *connection);
+void http_connection_free(struct http_connection *connection);
+void http_connection_expire(struct http_connection *connection, int64_t now);
+/* Decides whether the connection can go on after the response; then the response is put into `out`, then the
+ * request is freed, then it is sent. */
+void http_connection_answering(struct http_connection *connection);
+void http_connection_answered(struct http_connection *connection);
+/* Gives the descriptor and the unread bytes away; the connection is dead. */
+int http_connection_release(struct http_connection *connection, struct buf *unread);
+
+/* http_serve.c */
+/* The head is whole: routes, asks the guard, maybe answers at once. */
+void http_serve_head(struct http_connection *connection);
+/* The body is whole: calls the handler. */
+void http_serve_body(struct http_connection *connection);
+/* There is no request to answer: the head was refused, or the server is full. */
+void http_serve_refusal(struct http_connection *connection, int status, const char *detail);
+
+/* http_request.c */
+struct http_request *http_request_new(struct http_connection *connection, struct str head);
+void http_request_free(struct http_request *request);
+
+/* http_target.c: fills path and query; -1 where they may not be served (400). */
+int http_target_decode(struct http_request *request, struct str target);
+bool http_params_decode(struct http_request *request);
+
+/* http_response.c */
+const char *http_date(struct http_server *server);
+void http_format_date(time_t time, char out[32]);
+
+/* http_server.c */
+void http_server_added(struct http_server *server, struct http_connection *connection);
+void http_server_removed(struct http_server *server, struct http_connection *connection);
+
+#endif

@@ -1,0 +1,329 @@
+#include "net/http_server.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <netdb.h>
+#include <netinet/tcp.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <event2/event.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "net/http_internal.h"
+
+enum {
+    SURPLUS_MAX = 64, /* connections beyond the limit that are told so; more are just closed */
+    BACKLOG = 4096,
+};
+#define ACCEPT_PAUSE_NS (100 * NS_PER_MS)
+#define DRAIN_IDLE_NS   (1 * NS_PER_S)
+
+const struct http_limits http_limits_default = {
+    .request_line = 8192,
+    .header_bytes = 32768,
+    .header_count = 100,
+    .body = 8 << 20,
+    .inflated = 64 << 20,
+    .inflate_ratio = 50,
+    .header_ns = 10 * NS_PER_S,
+    .body_ns = 30 * NS_PER_S,
+    .idle_ns = 60 * NS_PER_S,
+    .connections = 4096,
+};
+
+static _Atomic size_t open_connections; /* of the process: the limit is on its descriptors */
+
+size_t http_server_connections(void)
+{
+    return atomic_load_explicit(&open_connections, memory_order_relaxed);
+}
+
+/* ---- listening ---- */
+
+/* "host:port", "[v6]:port", ":port". */
+static int split_address(const char *address, char host[256], const char **port, struct err *err)
+{
+    const char *colon = strrchr(address, ':');
+    size_t len = colon ? (size_t)(colon - address) : 0;
+    const char *start = address;
+    if (len >= 2 && address[0] == '[' && address[len - 1] == ']')
+        start++, len -= 2;
+    else if (memchr(address, ':', len))
+        colon = NULL;
+    if (!colon || len >= 256 || !colon[1])
+        return err_set(err, ERR_INVALID, "expected host:port or [address]:port, got \"%s\"", address);
+    memcpy(host, start, len);
+    host[len] = '\0';
+    *port = colon + 1;
+    return 0;
+}
+
+static int bind_and_listen(const struct addrinfo *info, const char *address, int *out, struct err *err)
+{
+    int on = 1;
+    int fd = socket(info->ai_family, info->ai_socktype | SOCK_CLOEXEC | SOCK_NONBLOCK, info->ai_protocol);
+    if (fd < 0)
+        return err_errno(err, ERR_IO, errno, "cannot make a socket for %s", address);
+    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on); /* what is accepted inherits it */
+    if (bind(fd, info->ai_addr, info->ai_addrlen) || listen(fd, BACKLOG)) {
+        err_errno(err, ERR_IO, errno, "cannot listen on %s", address);
+        close(fd);
+        return -1;
+    }
+    *out = fd;
+    return 0;
+}
+
+static int bound_port(int fd)
+{
+    struct sockaddr_storage bound = {0};
+    socklen_t len = sizeof bound;
+    getsockname(fd, (struct sockaddr *)&bound, &len);
+    if (bound.ss_family == AF_INET6)
+        return ntohs(((struct sockaddr_in6 *)&bound)->sin6_port);
+    return ntohs(((struct sockaddr_in *)&bound)->sin_port);
+}
+
+int http_listen(const char *address, int *fd, int *port, struct err *err)
+{
+    char host[256];
+    const char *service = NULL;
+    if (split_address(address, host, &service, err))
+        return -1;
+    struct addrinfo hints = {.ai_flags = AI_PASSIVE | AI_NUMERICSERV, .ai_socktype = SOCK_STREAM}, *info;
+    int failed = getaddrinfo(host[0] ? host : NULL, service, &hints, &info);
+    if (failed)
+        return err_set(err, ERR_INVALID, "cannot listen on %s: %s", address, gai_strerror(failed));
+    int result = bind_and_listen(info, address, fd, err);
+    freeaddrinfo(info);
+    if (result == 0 && port)
+        *port = bound_port(*fd);
+    return result;
+}
+
+/* ---- accepting ---- */
+
+static void watch_listeners(struct http_server *server);
+
+static void pause_accepting(struct http_server *server)
+{
+    LOG(LOG_ERROR, "http.accept_failed", log_text("reason", strerror(errno)));
+    for (size_t i = 0; i < server->listeners.count; i++) {
+        loop_unwatch_fd(server->listeners.items[i]->watch);
+        server->listeners.items[i]->watch = NULL;
+    }
+    timer_start(server->accept_again, ACCEPT_PAUSE_NS, false);
+}
+
+/* One a turn: a worker that took all that wait would keep them from the others for as long as they live. */
+static void on_acceptable(int listening, void *arg)
+{
+    struct http_listener *listener = arg;
+    struct http_server *server = listener->server;
+    struct sockaddr_storage peer = {0};
+    socklen_t len = sizeof peer;
+    int fd = accept4(listening, (struct sockaddr *)&peer, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    if (fd < 0) {
+        if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)
+            pause_accepting(server);
+        return;
+    }
+    size_t open = atomic_fetch_add(&open_connections, 1);
+    if (open >= server->limits.connections + SURPLUS_MAX) {
+        atomic_fetch_sub(&open_connections, 1);
+        close(fd);
+        return;
+    }
+    http_connection_new(server, fd, (struct sockaddr *)&peer, open >= server->limits.connections);
+}
+
+static void watch_listeners(struct http_server *server)
+{
+    for (size_t i = 0; i < server->listeners.count; i++) {
+        struct http_listener *listener = server->listeners.items[i];
+        if (!listener->watch)
+            listener->watch = loop_watch_fd(server->loop, listener->fd, on_acceptable, listener);
+    }
+}
+
+static void on_accept_again(void *arg)
+{
+    watch_listeners(arg);
+}
+
+int http_server_accept(struct http_server *server, int fd, struct err *err)
+{
+    int own = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+    if (own < 0)
+        return err_errno(err, ERR_IO, errno, "cannot share the listening socket");
+    struct http_listener *listener = mem_zalloc(1, sizeof *listener);
+    *listener = (struct http_listener){.server = server, .fd = own};
+    vec_push(&server->listeners, listener);
+    watch_listeners(server);
+    return 0;
+}
+
+static void stop_accepting(struct http_server *server)
+{
+    for (size_t i = 0; i < server->listeners.count; i++) {
+        struct http_listener *listener = server->listeners.items[i];
+        loop_unwatch_fd(listener->watch);
+        close(listener->fd);
+        free(listener);
+    }
+    vec_free(&server->listeners);
+    timer_stop(server->accept_again);
+}
+
+/* ---- connections ---- */
+
+/* Deadlines are held to a fraction of themselves, so that a request costs no timer. */
+static int64_t sweep_interval(const struct http_limits *limits)
+{
+    int64_t least = limits->header_ns;
+    least = limits->body_ns < least ? limits->body_ns : least;
+    least = limits->idle_ns < least ? limits->idle_ns : least;
+    least /= 8;
+    least = least > 250 * NS_PER_MS ? 250 * NS_PER_MS : least;
+    return least < 5 * NS_PER_MS ? 5 * NS_PER_MS : least;
+}
+
+static void start_sweeping(struct http_server *server)
+{
+    if (server->sweeping)
+        return;
+    server->sweeping = true;
+    timer_start(server->sweep, server->sweep_ns, true);
+}
+
+void http_server_added(struct http_server *server, struct http_connection *connection)
+{
+    connection->next = server->connections;
+    connection->link = &server->connections;
+    if (connection->next)
+        connection->next->link = &connection->next;
+    server->connections = connection;
+    server->count++;
+    start_sweeping(server);
+}
+
+void http_server_removed(struct http_server *server, struct http_connection *connection)
+{
+    *connection->link = connection->next;
+    if (connection->next)
+        connection->next->link = connection->link;
+    connection->next = server->dead;
+    server->dead = connection;
+    server->count--;
+    atomic_fetch_sub(&open_connections, 1);
+    event_active(server->reaper, EV_TIMEOUT, 0);
+}
+
+static void free_dead(struct http_server *server)
+{
+    while (server->dead) {
+        struct http_connection *connection = server->dead;
+        server->dead = connection->next;
+        http_connection_free(connection);
+    }
+}
+
+static void on_reap(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd, (void)what;
+    free_dead(arg);
+}
+
+/* ---- draining ---- */
+
+static bool is_idle(const struct http_connection *connection)
+{
+    return connection->state == HTTP_STATE_HEAD && !connection->head_started;
+}
+
+/* A client may be about to send on an idle connection: it has a second in which it is still answered. */
+static void sweep_draining(struct http_server *server, int64_t now)
+{
+    struct http_connection *next;
+    for (struct http_connection *c = server->connections; c && now >= server->idle_until; c = next) {
+        next = c->next;
+        if (is_idle(c) || now >= server->drain_limit)
+            http_connection_close(c);
+    }
+    if (server->count > 0 || !server->drained)
+        return;
+    void (*drained)(void *arg) = server->drained;
+    server->drained = NULL;
+    timer_stop(server->sweep);
+    drained(server->drained_arg); /* may free the server */
+}
+
+static void on_sweep(void *arg)
+{
+    struct http_server *server = arg;
+    int64_t now = clock_monotonic();
+    struct http_connection *next;
+    for (struct http_connection *c = server->connections; c; c = next) {
+        next = c->next;
+        http_connection_expire(c, now);
+    }
+    if (server->draining) {
+        sweep_draining(server, now);
+    } else if (!server->connections) {
+        server->sweeping = false;
+        timer_stop(server->sweep);
+    }
+}
+
+void http_server_drain(struct http_server *server, int64_t limit_ns, void (*done)(void *arg), void *arg)
+{
+    int64_t now = clock_monotonic(), idle = limit_ns / 4;
+    stop_accepting(server);
+    server->draining = true;
+    server->drain_limit = now + limit_ns;
+    server->idle_until = now + (idle < DRAIN_IDLE_NS ? idle : DRAIN_IDLE_NS);
+    server->drained = done;
+    server->drained_arg = arg;
+    server->sweeping = true;
+    timer_start(server->sweep, 5 * NS_PER_MS, true);
+}
+
+/* ---- the server ---- */
+
+struct http_server *http_server_new(struct loop *loop, const struct http_limits *limits,
+                                    const struct http_route *routes, size_t route_count,
+                                    const struct http_hooks *hooks)
+{
+    struct http_server *server = mem_zalloc(1, sizeof *server);
+    server->loop = loop;
+    server->limits = limits ? *limits : http_limits_default;
+    if (hooks)
+        server->hooks = *hooks;
+    server->router = http_router_new(routes, route_count);
+    server->accept_again = timer_new(loop, on_accept_again, server);
+    server->sweep = timer_new(loop, on_sweep, server);
+    server->sweep_ns = sweep_interval(&server->limits);
+    server->reaper = event_new(loop_base(loop), -1, 0, on_reap, server);
+    return server;
+}
+
+void http_server_free(struct http_server *server)
+{
+    if (!server)
+        return;
+    stop_accepting(server);
+    while (server->connections)
+        http_connection_close(server->connections);
+    free_dead(server);
+    timer_free(server->accept_again);
+    timer_free(server->sweep);
+    event_free(server->reaper);
+    http_router_free(server->router);
+    free(server);
+}
