@@ -51,16 +51,23 @@ void book_free(struct book *book);
 
 struct raise_result {
     enum raise_outcome outcome;
-    struct threat *threat; /* borrowed; for HELD the one that holds it */
+    struct threat *threat; /* borrowed until the next book_raise; for HELD the one that holds it */
     bool is_anchor;        /* the event is the threat's anchor now */
     bool visible_again;    /* it was suppressed and is not any more */
 };
-/* -1 only when the source failed; nothing changed then. */
+/* The firing's home is the open threat whose anchor is at or before it, by (time, id), and less than a dedup
+ * window away: it joins that one. Else the nearest later open threat less than a window away is re-anchored
+ * to it. Else a new one begins. Shadow, demo and real firings never share a threat. The severity is the
+ * highest that a firing brought; the title is the anchor's; the evidence is that of the first ten and the
+ * last ten members by (time, id). A threat is suppressed as long as all its firings are. Beyond
+ * THREAT_MEMBERS_MAX ids firings are counted, not remembered. -1 only when the source failed; nothing changed
+ * then. */
 int book_raise(struct book *book, const struct firing *firing, struct raise_result *result, struct err *err);
 
-/* The threat with this id, from memory or the source; NULL and ERR_NOT_FOUND. Borrowed. */
+/* The threat with this id, from memory or the source; NULL and ERR_NOT_FOUND. Borrowed until the next
+ * book_raise, book_find or book_clean. */
 struct threat *book_find(struct book *book, struct str id, struct err *err);
-/* The caller changed it (status, notes, …): it is dirty and urgent. */
+/* The caller changed it (status, notes, …; `version` is the caller's to count): it is dirty and urgent. */
 void book_touch(struct book *book, struct threat *threat);
 
 /* What must be stored. A change is urgent (new, re-anchored, touched) or a fold, which may wait. */
@@ -71,9 +78,10 @@ struct book_change {
     const struct id128 *members; /* ids added since the last clean */
     size_t member_count;
 };
-/* Visits changes: start with *at = 0; false at the end. urgent_only leaves folds out. */
+/* Visits changes, urgent ones first, else in the order in which they came: start with *at = 0; false at the
+ * end. urgent_only leaves folds out. Nothing may be raised, touched or cleaned meanwhile. */
 bool book_next_change(struct book *book, size_t *at, bool urgent_only, struct book_change *change);
-/* The change was stored (after commit). */
+/* The change was stored (after commit). What is not cleaned is visited again: a rollback needs no call. */
 void book_clean(struct book *book, struct threat *threat);
 size_t book_changes(const struct book *book, bool urgent_only);
 /* Forgets all families (after demo reset); nothing may be dirty. */

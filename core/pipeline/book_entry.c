@@ -29,15 +29,14 @@ void entry_free(struct book_entry *entry)
 
 /* ---- members ---- */
 
-static size_t index_home(const struct book_entry *entry, const struct id128 *id, const uint8_t *secret)
+uint64_t entry_hash(const struct id128 *id, const uint8_t *secret)
 {
-    return hash_keyed((struct str){(const char *)id->bytes, sizeof(id->bytes)}, secret) &
-           (entry->index_cap - 1);
+    return hash_keyed((struct str){(const char *)id->bytes, sizeof(id->bytes)}, secret);
 }
 
 static void index_add(struct book_entry *entry, uint32_t member, const uint8_t *secret)
 {
-    size_t i = index_home(entry, &entry->ids.items[member], secret);
+    size_t i = entry_hash(&entry->ids.items[member], secret) & (entry->index_cap - 1);
     while (entry->index[i])
         i = (i + 1) & (entry->index_cap - 1);
     entry->index[i] = member + 1;
@@ -62,7 +61,7 @@ static bool is_shown(const struct threat *threat, const struct id128 *id)
     return id128_compare(&threat->anchor_id, id) == 0;
 }
 
-bool entry_holds(const struct book_entry *entry, const struct id128 *id, const uint8_t *secret)
+bool entry_holds(const struct book_entry *entry, const struct id128 *id, uint64_t hash)
 {
     if (entry->threat->members_truncated && is_shown(entry->threat, id))
         return true;
@@ -73,7 +72,7 @@ bool entry_holds(const struct book_entry *entry, const struct id128 *id, const u
         }
         return false;
     }
-    size_t i = index_home(entry, id, secret);
+    size_t i = hash & (entry->index_cap - 1);
     for (; entry->index[i]; i = (i + 1) & (entry->index_cap - 1)) {
         if (id128_compare(&entry->ids.items[entry->index[i] - 1], id) == 0)
             return true;

@@ -28,8 +28,9 @@ struct book_entry {
 /* Takes the threat; the ids it holds follow with entry_remember. */
 struct book_entry *entry_new(struct threat *threat);
 void entry_free(struct book_entry *entry);
-/* `secret`: 16 bytes; the ids are hashes of what a sender chose. */
-bool entry_holds(const struct book_entry *entry, const struct id128 *id, const uint8_t *secret);
+/* `secret`: 16 bytes, one for all entries; the ids are hashes of what a sender chose. */
+uint64_t entry_hash(const struct id128 *id, const uint8_t *secret);
+bool entry_holds(const struct book_entry *entry, const struct id128 *id, uint64_t hash);
 /* Adds a member; beyond THREAT_MEMBERS_MAX it is not remembered and the threat says so. */
 void entry_remember(struct book_entry *entry, const struct id128 *id, const uint8_t *secret);
 /* What the firing makes of a threat that begins with it, or that it joins; `as_anchor`: it becomes the
