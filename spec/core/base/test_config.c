@@ -50,7 +50,8 @@ static struct loaded load(const char *arguments, const char *variables)
     int count[2] = {0};
     for (int i = 0; i < 2; i++) {
         snprintf(text[i], sizeof(text[i]), "%s", from[i]);
-        for (char *word = strtok(text[i], " "); word; word = strtok(NULL, " "))
+        for (char *next = NULL, *word = strtok_r(text[i], " ", &next); word;
+             word = strtok_r(NULL, " ", &next))
             words[i][count[i]++] = word;
         words[i][count[i]] = NULL;
     }
