@@ -1,0 +1,88 @@
+/* What leaves the store: old resolved threats, old audit, demo threats. */
+#include "data/store_sqlite.h"
+
+static struct threat *load_row(struct store *store, int64_t seq, struct err *err)
+{
+    sqlite3_stmt *body = sql_query(&store->sql, SQL_BODY_PACKED, err, "i", seq);
+    int found = body ? sql_step(&store->sql, body, err) : -1;
+    if (found == 0)
+        err_set(err, ERR_CORRUPT, "threat %lld has no body", (long long)seq);
+    if (found != 1)
+        return NULL;
+    struct threat *threat = threat_unpack(sql_blob(body, 0), err);
+    sql_end(body);
+    return threat;
+}
+
+static int delete_threat(struct store *store, int64_t seq, struct err *err)
+{
+    static const unsigned tables[] = {SQL_THREAT_DELETE, SQL_BODY_DELETE, SQL_MEMBERS_DELETE,
+                                      SQL_NOTES_DELETE};
+    int64_t cell;
+    int result = -1;
+    struct threat *threat = load_row(store, seq, err);
+    if (!threat)
+        return -1;
+    if (counters_cell(store->counters, &store->sql, threat, &cell, err) ||
+        store_forget_entities(store, threat, err))
+        goto out;
+    for (size_t i = 0; i < sizeof tables / sizeof *tables; i++)
+        if (sql_run(&store->sql, tables[i], err, "i", seq))
+            goto out;
+    counters_add(store->counters, threat, cell, -1);
+    result = 0;
+out:
+    threat_free(threat);
+    return result;
+}
+
+/* Deletes the threats that a query of one column lists. */
+static int delete_listed(struct store *store, sqlite3_stmt *rows, size_t *deleted, struct err *err)
+{
+    VEC(int64_t) seqs = {0};
+    int result = rows ? 1 : -1;
+    while (result == 1 && (result = sql_step(&store->sql, rows, err)) == 1)
+        vec_push(&seqs, sql_int(rows, 0));
+    for (size_t i = 0; result == 0 && i < seqs.count; i++) {
+        result = delete_threat(store, seqs.items[i], err);
+        *deleted += result == 0;
+    }
+    vec_free(&seqs);
+    return result;
+}
+
+/* Counters that nothing is counted by any more. Their deltas go first; cells are looked up anew afterwards.
+ */
+static int prune(struct store *store, struct err *err)
+{
+    if (counters_flush(store->counters, &store->sql, err) || sql_run(&store->sql, SQL_CELL_PRUNE, err, "") ||
+        sql_run(&store->sql, SQL_SPAN_PRUNE, err, ""))
+        return -1;
+    counters_forget(store->counters);
+    return 0;
+}
+
+int store_retain(struct store *store, int64_t before_ns, int64_t audit_before_ns, size_t max, size_t *deleted,
+                 struct err *err)
+{
+    *deleted = 0;
+    if (store_must_write(store, err) ||
+        delete_listed(store, sql_query(&store->sql, SQL_RESOLVED, err, "ii", before_ns, (int64_t)max),
+                      deleted, err))
+        return -1;
+    if (*deleted < max) {
+        if (sql_run(&store->sql, SQL_AUDIT_TRIM, err, "ii", audit_before_ns, (int64_t)(max - *deleted)))
+            return -1;
+        *deleted += (size_t)sqlite3_changes(store->sql.db);
+    }
+    return *deleted ? prune(store, err) : 0;
+}
+
+int store_forget_demo(struct store *store, size_t *count, struct err *err)
+{
+    *count = 0;
+    if (store_must_write(store, err) ||
+        delete_listed(store, sql_query(&store->sql, SQL_DEMO, err, ""), count, err))
+        return -1;
+    return *count ? prune(store, err) : 0;
+}

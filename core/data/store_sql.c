@@ -1,0 +1,202 @@
+#include "data/store_sql.h"
+
+#include <stdio.h>
+
+#define APPLICATION_ID 0x4c756e65 /* "Lune" */
+
+/* A threat is a narrow row, so that a scan touches little, and a body. Its cell is the combination of all
+ * that a list is commonly filtered by; cells carry the counters, so a total needs no count and one index
+ * (cell, and the row id behind it) serves every combination of filters. */
+static const char migration_1[] =
+    "CREATE TABLE meta(last_seq INTEGER NOT NULL);"
+    "INSERT INTO meta VALUES(0);"
+    "CREATE TABLE facts(name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;"
+    "CREATE TABLE threats(seq INTEGER PRIMARY KEY, cell INTEGER NOT NULL, created INTEGER NOT NULL,"
+    " updated INTEGER NOT NULL, anchor INTEGER NOT NULL, family INTEGER NOT NULL, demo INTEGER NOT NULL,"
+    " resolved INTEGER NOT NULL, id TEXT NOT NULL, assignee TEXT NOT NULL);"
+    "CREATE UNIQUE INDEX threat_id ON threats(id);"
+    "CREATE INDEX threat_cell ON threats(cell);"
+    "CREATE INDEX threat_family ON threats(family, anchor);"
+    "CREATE INDEX threat_assignee ON threats(assignee) WHERE assignee <> '';"
+    "CREATE INDEX threat_demo ON threats(demo) WHERE demo = 1;"
+    "CREATE INDEX threat_resolved ON threats(updated) WHERE resolved = 1;"
+    "CREATE TABLE bodies(seq INTEGER PRIMARY KEY, search TEXT NOT NULL, packed BLOB NOT NULL);"
+    "CREATE TABLE entities(entity TEXT NOT NULL, seq INTEGER NOT NULL, PRIMARY KEY(entity, seq)) WITHOUT "
+    "ROWID;"
+    "CREATE TABLE members(seq INTEGER NOT NULL, event BLOB NOT NULL, PRIMARY KEY(seq, event)) WITHOUT ROWID;"
+    "CREATE TABLE notes(id INTEGER PRIMARY KEY AUTOINCREMENT, seq INTEGER NOT NULL, at INTEGER NOT NULL,"
+    " author TEXT NOT NULL, text TEXT NOT NULL, signature TEXT NOT NULL);"
+    "CREATE INDEX note_threat ON notes(seq);"
+    "CREATE TABLE audit(id INTEGER PRIMARY KEY AUTOINCREMENT, at INTEGER NOT NULL, who TEXT NOT NULL,"
+    " action TEXT NOT NULL, target TEXT NOT NULL, detail TEXT NOT NULL);"
+    "CREATE INDEX audit_target ON audit(target);"
+    "CREATE INDEX audit_at ON audit(at);"
+    "CREATE TABLE changes(seq INTEGER PRIMARY KEY, threat INTEGER NOT NULL, is_new INTEGER NOT NULL);"
+    "CREATE TABLE cells(id INTEGER PRIMARY KEY AUTOINCREMENT, count INTEGER NOT NULL, us INTEGER NOT NULL,"
+    " severity INTEGER NOT NULL, status INTEGER NOT NULL, verdict INTEGER NOT NULL, review INTEGER NOT NULL,"
+    " hidden INTEGER NOT NULL, customer TEXT NOT NULL, rule TEXT NOT NULL, type TEXT NOT NULL);"
+    "CREATE UNIQUE INDEX cell_key ON cells(customer, rule, type, severity, status, verdict, review, hidden);"
+    "CREATE TABLE hours(hour INTEGER NOT NULL, cell INTEGER NOT NULL, count INTEGER NOT NULL,"
+    " us INTEGER NOT NULL, PRIMARY KEY(hour, cell)) WITHOUT ROWID;"
+    "CREATE TABLE spans(hour INTEGER PRIMARY KEY, first INTEGER NOT NULL, last INTEGER NOT NULL);"
+    "CREATE TABLE techniques(hour INTEGER NOT NULL, customer TEXT NOT NULL, technique TEXT NOT NULL,"
+    " count INTEGER NOT NULL, PRIMARY KEY(hour, customer, technique)) WITHOUT ROWID;"
+    "CREATE TABLE top_entities(customer TEXT NOT NULL, entity TEXT NOT NULL, count INTEGER NOT NULL,"
+    " PRIMARY KEY(customer, entity)) WITHOUT ROWID;"
+    "CREATE INDEX top_entity ON top_entities(count) WHERE count > 1;"
+    "CREATE INDEX top_entity_of ON top_entities(customer, count) WHERE count > 1;";
+
+static const char *const migrations[] = {migration_1};
+#define VERSION ((int64_t)(sizeof migrations / sizeof *migrations))
+
+#define SCAN_COLUMNS "SELECT t.seq, t.cell, t.created, t.assignee "
+#define CREATED_IN   " AND created >= ?4 AND created < ?5 "
+
+const char *const store_sql_texts[SQL_COUNT] = {
+    [SQL_BEGIN_WRITE] = "BEGIN IMMEDIATE",
+    [SQL_BEGIN_READ] = "BEGIN",
+    [SQL_COMMIT] = "COMMIT",
+    [SQL_ROLLBACK] = "ROLLBACK",
+    [SQL_SEQ_GET] = "SELECT last_seq FROM meta",
+    [SQL_SEQ_PUT] = "UPDATE meta SET last_seq = ?",
+    [SQL_FACT_GET] = "SELECT value FROM facts WHERE name = ?",
+    [SQL_FACT_PUT] = "INSERT INTO facts VALUES(?, ?) ON CONFLICT(name) DO UPDATE SET value = excluded.value",
+    [SQL_THREAT_INSERT] = "INSERT INTO threats(seq, cell, created, updated, anchor, family, demo, resolved,"
+                          " id, assignee) VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+    [SQL_THREAT_UPDATE] =
+        "UPDATE threats SET cell = ?2, created = ?3, updated = ?4, anchor = ?5, family = ?6,"
+        " demo = ?7, resolved = ?8, assignee = ?10 WHERE seq = ?1 AND id = ?9",
+    [SQL_THREAT_DELETE] = "DELETE FROM threats WHERE seq = ?",
+    [SQL_THREAT_OLD] = "SELECT b.packed FROM threats t CROSS JOIN bodies b ON b.seq = t.seq WHERE t.id = ?",
+    [SQL_THREAT_SEQ] = "SELECT seq FROM threats WHERE id = ?",
+    [SQL_BODY_INSERT] = "INSERT INTO bodies VALUES(?, ?, ?)",
+    [SQL_BODY_UPDATE] = "UPDATE bodies SET search = ?2, packed = ?3 WHERE seq = ?1",
+    [SQL_BODY_DELETE] = "DELETE FROM bodies WHERE seq = ?",
+    [SQL_BODY_PACKED] = "SELECT packed FROM bodies WHERE seq = ?",
+    [SQL_BODY_SEARCH] = "SELECT search FROM bodies WHERE seq = ?",
+    [SQL_BODY_SINCE] =
+        "SELECT t.cell, t.created, b.packed FROM threats t CROSS JOIN bodies b ON b.seq = t.seq"
+        " WHERE t.seq >= ? ORDER BY t.seq DESC LIMIT ?",
+    [SQL_ENTITY_PUT] = "INSERT OR IGNORE INTO entities VALUES(?, ?)",
+    [SQL_ENTITY_DELETE] = "DELETE FROM entities WHERE entity = ? AND seq = ?",
+    [SQL_CHANGE_PUT] = "INSERT OR REPLACE INTO changes VALUES(?, ?, ?)",
+    [SQL_CHANGE_TRIM] = "DELETE FROM changes WHERE seq <= ?",
+    [SQL_CHANGE_FIRST] = "SELECT min(seq) FROM changes",
+    [SQL_CHANGES] = "SELECT c.seq, c.is_new, b.packed FROM changes c CROSS JOIN bodies b ON b.seq = c.threat"
+                    " WHERE c.seq > ? ORDER BY c.seq LIMIT ?",
+    [SQL_MEMBER_PUT] = "INSERT OR IGNORE INTO members VALUES(?, ?)",
+    [SQL_MEMBERS] = "SELECT event FROM members WHERE seq = ? LIMIT ?",
+    [SQL_MEMBERS_DELETE] = "DELETE FROM members WHERE seq = ?",
+    [SQL_NOTE_PUT] = "INSERT INTO notes(seq, at, author, text, signature) VALUES(?, ?, ?, ?, ?)",
+    [SQL_NOTES] = "SELECT id, at, author, text, signature FROM notes WHERE seq = ? ORDER BY id DESC LIMIT ?",
+    [SQL_NOTES_DELETE] = "DELETE FROM notes WHERE seq = ?",
+    [SQL_AUDIT_PUT] = "INSERT INTO audit(at, who, action, target, detail) VALUES(?, ?, ?, ?, ?)",
+    [SQL_AUDIT_TARGET] =
+        "SELECT at, who, action, detail FROM audit WHERE target = ? ORDER BY id DESC LIMIT ?",
+    [SQL_AUDIT_LIST] = "SELECT id, at, who, action, target, detail FROM audit WHERE id < ? ORDER BY id DESC"
+                       " LIMIT ?",
+    [SQL_AUDIT_TRIM] = "DELETE FROM audit WHERE id IN (SELECT id FROM audit WHERE at < ? LIMIT ?)",
+    [SQL_FAMILY] = "SELECT b.packed FROM threats t CROSS JOIN bodies b ON b.seq = t.seq WHERE t.family = ?"
+                   " ORDER BY t.anchor DESC, t.seq DESC",
+    [SQL_RESOLVED] = "SELECT seq FROM threats WHERE resolved = 1 AND updated < ? ORDER BY updated LIMIT ?",
+    [SQL_DEMO] = "SELECT seq FROM threats WHERE demo = 1",
+    [SQL_CELL_FIND] = "SELECT id FROM cells WHERE severity = ? AND status = ? AND verdict = ? AND review = ?"
+                      " AND hidden = ? AND customer = ? AND rule = ? AND type = ?",
+    [SQL_CELL_PUT] = "INSERT INTO cells(count, us, severity, status, verdict, review, hidden, customer, rule,"
+                     " type) VALUES(0, 0, ?, ?, ?, ?, ?, ?, ?, ?)",
+    [SQL_CELL_ADD] = "UPDATE cells SET count = count + ?2, us = us + ?3 WHERE id = ?1",
+    [SQL_CELL_PRUNE] = "DELETE FROM cells WHERE count = 0",
+    [SQL_CELLS_NEW] = "SELECT id, severity, status, verdict, review, hidden, customer, rule, type FROM cells"
+                      " WHERE id > ?",
+    [SQL_CELLS_COUNT] = "SELECT id, count, us FROM cells",
+    [SQL_HOUR_ADD] = "INSERT INTO hours VALUES(?, ?, ?, ?) ON CONFLICT(hour, cell) DO UPDATE SET"
+                     " count = count + excluded.count, us = us + excluded.us",
+    [SQL_HOUR_PRUNE] = "DELETE FROM hours WHERE hour = ? AND cell = ? AND count = 0",
+    [SQL_HOURS] = "SELECT hour, cell, count, us FROM hours WHERE hour >= ? ORDER BY hour",
+    [SQL_SPAN_PUT] = "INSERT INTO spans VALUES(?, ?, ?) ON CONFLICT(hour) DO UPDATE SET"
+                     " first = min(first, excluded.first), last = max(last, excluded.last)",
+    [SQL_SPAN_PRUNE] =
+        "DELETE FROM spans WHERE NOT EXISTS (SELECT 1 FROM hours WHERE hours.hour = spans.hour)",
+    [SQL_SPAN_FROM] = "SELECT min(first) FROM spans WHERE hour >= ?",
+    [SQL_SPAN_TO] = "SELECT max(last) FROM spans WHERE hour <= ?",
+    [SQL_TECHNIQUE_ADD] = "INSERT INTO techniques VALUES(?, ?, ?, ?) ON CONFLICT(hour, customer, technique)"
+                          " DO UPDATE SET count = count + excluded.count",
+    [SQL_TECHNIQUE_PRUNE] = "DELETE FROM techniques WHERE hour = ? AND customer = ? AND technique = ? AND"
+                            " count <= 0",
+    [SQL_TECHNIQUES] = "SELECT technique, sum(count) AS n FROM techniques WHERE hour >= ? GROUP BY technique"
+                       " ORDER BY n DESC, technique LIMIT ?",
+    [SQL_TECHNIQUES_OF] =
+        "SELECT technique, sum(count) AS n FROM techniques WHERE hour >= ? AND customer = ?3"
+        " GROUP BY technique ORDER BY n DESC, technique LIMIT ?2",
+    [SQL_TOP_ENTITY_ADD] = "INSERT INTO top_entities VALUES(?, ?, ?) ON CONFLICT(customer, entity) DO UPDATE"
+                           " SET count = count + excluded.count",
+    [SQL_TOP_ENTITY_PRUNE] = "DELETE FROM top_entities WHERE customer = ? AND entity = ? AND count <= 0",
+    /* Most entities are seen once and are in neither index; they fill up a list that would be shorter. */
+    [SQL_TOP_ENTITIES] =
+        "SELECT * FROM (SELECT customer, entity, count FROM top_entities INDEXED BY top_entity"
+        " WHERE count > 1 ORDER BY count DESC LIMIT ?1)"
+        " UNION ALL SELECT * FROM (SELECT customer, entity, count FROM top_entities"
+        " WHERE count = 1 LIMIT ?1)",
+    [SQL_TOP_ENTITIES_OF] =
+        "SELECT * FROM (SELECT customer, entity, count FROM top_entities INDEXED BY top_entity_of"
+        " WHERE customer = ?2 AND count > 1 ORDER BY count DESC LIMIT ?1)"
+        " UNION ALL SELECT * FROM (SELECT customer, entity, count FROM top_entities"
+        " WHERE customer = ?2 AND count = 1 LIMIT ?1)",
+    [SQL_SCAN] = SCAN_COLUMNS "FROM threats t WHERE t.seq BETWEEN ?1 AND ?2 ORDER BY t.seq DESC",
+    [SQL_SCAN_OLDEST] = SCAN_COLUMNS "FROM threats t WHERE t.seq BETWEEN ?1 AND ?2 ORDER BY t.seq",
+    [SQL_SCAN_ASSIGNEE] = SCAN_COLUMNS "FROM threats t INDEXED BY threat_assignee WHERE t.assignee = ?3 AND"
+                                       " t.assignee <> '' AND t.seq BETWEEN ?1 AND ?2 ORDER BY t.seq DESC",
+    [SQL_SCAN_ASSIGNEE_OLDEST] = SCAN_COLUMNS
+    "FROM threats t INDEXED BY threat_assignee WHERE t.assignee = ?3 AND"
+    " t.assignee <> '' AND t.seq BETWEEN ?1 AND ?2 ORDER BY t.seq",
+    [SQL_SCAN_ENTITY] = SCAN_COLUMNS "FROM entities e CROSS JOIN threats t ON t.seq = e.seq WHERE"
+                                     " e.entity = ?3 AND e.seq BETWEEN ?1 AND ?2 ORDER BY e.seq DESC",
+    [SQL_SCAN_ENTITY_OLDEST] = SCAN_COLUMNS "FROM entities e CROSS JOIN threats t ON t.seq = e.seq WHERE"
+                                            " e.entity = ?3 AND e.seq BETWEEN ?1 AND ?2 ORDER BY e.seq",
+    [SQL_SCAN_CELL] = "SELECT seq FROM threats INDEXED BY threat_cell WHERE cell = ?3 AND"
+                      " seq BETWEEN ?1 AND ?2" CREATED_IN "ORDER BY seq DESC LIMIT ?6",
+    [SQL_SCAN_CELL_OLDEST] = "SELECT seq FROM threats INDEXED BY threat_cell WHERE cell = ?3 AND"
+                             " seq BETWEEN ?1 AND ?2" CREATED_IN "ORDER BY seq LIMIT ?6",
+    [SQL_COUNT_CELL] = "SELECT count(*) FROM (SELECT 1 FROM threats INDEXED BY threat_cell WHERE cell = ?3"
+                       " AND seq BETWEEN ?1 AND ?2" CREATED_IN "LIMIT ?6)",
+};
+
+static int check_owner(struct sql *sql, int64_t version, struct err *err)
+{
+    int64_t id, tables;
+    if (sql_number(sql, "PRAGMA application_id", &id, err) ||
+        sql_number(sql, "SELECT count(*) FROM sqlite_master", &tables, err))
+        return -1;
+    if (tables && id != APPLICATION_ID)
+        return err_set(err, ERR_INVALID, "expected a store of Lunette, found another program's database");
+    if (version > VERSION)
+        return err_set(err, ERR_INVALID,
+                       "the store has version %lld, this program knows %lld: use a newer one",
+                       (long long)version, (long long)VERSION);
+    return 0;
+}
+
+static int migrate_step(struct sql *sql, int64_t from, struct err *err)
+{
+    char version[96];
+    snprintf(version, sizeof version, "PRAGMA application_id = %d; PRAGMA user_version = %lld;",
+             APPLICATION_ID, (long long)from + 1);
+    if (sql_exec(sql, "BEGIN IMMEDIATE", err))
+        return -1;
+    if (sql_exec(sql, migrations[from], err) || sql_exec(sql, version, err) || sql_exec(sql, "COMMIT", err)) {
+        sql_exec(sql, "ROLLBACK", NULL);
+        return -1;
+    }
+    return 0;
+}
+
+int store_migrate(struct sql *sql, struct err *err)
+{
+    int64_t version;
+    if (sql_number(sql, "PRAGMA user_version", &version, err) || check_owner(sql, version, err))
+        return -1;
+    for (; version < VERSION; version++)
+        if (migrate_step(sql, version, err))
+            return -1;
+    return 0;
+}
