@@ -1,6 +1,7 @@
 #include "base/compress.h"
 
 #include <lz4.h>
+#define ZLIB_CONST
 #include <zlib.h>
 
 #define INFLATE_STEP 65536
@@ -42,7 +43,7 @@ static int inflate_step(z_stream *stream, size_t limit, size_t begun, struct buf
 static int inflate_all(z_stream *stream, struct str in, size_t limit, struct buf *out, struct err *err)
 {
     size_t begun = out->len;
-    stream->next_in = (Bytef *)(uintptr_t)in.ptr;
+    stream->next_in = (const Bytef *)in.ptr;
     stream->avail_in = (uInt)in.len;
     for (;;) {
         int state = inflate_step(stream, limit, begun, out);

@@ -95,6 +95,7 @@ static int load_flag(const struct loader *loader, int argc, char **argv, int *at
     return err_at(loader->err, "--%s", option->name);
 }
 
+/* long: the one call that brings table, target, arguments and environment together */
 int config_load(const struct config_option *table, size_t count, void *config, int argc, char **argv,
                 char **env, char **rest, int *rest_count, struct err *err)
 {

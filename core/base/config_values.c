@@ -156,7 +156,7 @@ int config_value_set(const struct config_option *option, void *config, struct st
     }
     if (option->type == CONFIG_BOOL)
         return parse_bool(text, (bool *)(void *)place, err);
-    int64_t value;
+    int64_t value = 0;
     if (parse_number(option, text, &value, err) != 0 || check_range(option, value, err) != 0)
         return -1;
     *(int64_t *)(void *)place = value;

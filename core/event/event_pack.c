@@ -107,6 +107,7 @@ static bool unpack_value(struct str *at, struct arena *arena, struct value *valu
     }
 }
 
+/* long: a packed event names neither its fields nor its slots */
 struct event *event_unpack(struct str packed, const struct fields *fields, const uint32_t *slots,
                            size_t count, struct arena *arena, struct err *err)
 {

@@ -157,6 +157,7 @@ static struct event *event_of_walk(const struct walk *w)
     return event;
 }
 
+/* long: the hot call; a struct of arguments would be filled for each event */
 int event_parse(struct event_parser *parser, const struct fields *fields, struct str json,
                 struct arena *arena, struct event **event, struct err *err)
 {
@@ -241,6 +242,7 @@ static size_t lookup_slot(const struct event *event, uint32_t slot, struct arena
     return found;
 }
 
+/* long: a result list besides what it takes to read the text again */
 size_t event_lookup(const struct event *event, struct event_parser *parser, struct str path,
                     struct arena *arena, struct value *out, size_t max)
 {

@@ -97,6 +97,7 @@ int source_map_field(struct source_map *map, const struct source_field *field, s
                                               .from = from});
 }
 
+/* long: a list counts as two */
 int source_map_values(struct source_map *map, struct str path, struct str from, const struct str (*pairs)[2],
                       size_t count, struct err *err)
 {
@@ -177,6 +178,7 @@ int source_map_dissect(struct source_map *map, struct str from, struct str patte
     return add_step(map, step);
 }
 
+/* long: a list counts as two */
 int source_map_time(struct source_map *map, const struct str *from, size_t count, enum time_format format,
                     bool accept, struct err *err)
 {

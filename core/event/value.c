@@ -154,7 +154,8 @@ static bool whole_number(struct str text, int64_t *i)
 static void number_of_double(double number, double *d, int64_t *i, bool *exact)
 {
     *d = number;
-    *exact = number >= -0x1p63 && number < 0x1p63 && number == (double)(int64_t)number;
+    const double beyond = 9223372036854775808.0; /* 2^63 */
+    *exact = number >= -beyond && number < beyond && number == (double)(int64_t)number;
     if (*exact)
         *i = (int64_t)number;
 }
