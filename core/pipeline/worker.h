@@ -35,6 +35,7 @@ struct submission {
 int worker_submit(struct worker *worker, struct submission *submission, struct err *err);
 
 struct loop *worker_loop(const struct worker *worker);
+struct mailbox *worker_mailbox(struct worker *worker); /* any thread */
 unsigned worker_index(const struct worker *worker);
 struct pipeline *worker_pipeline(const struct worker *worker);
 struct ruleset *worker_ruleset(const struct worker *worker); /* of new batches; borrowed */

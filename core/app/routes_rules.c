@@ -1,0 +1,131 @@
+/* /api/rules: what is in service, and reload on demand. */
+#include <stdio.h>
+
+#include "app/api.h"
+#include "app/serve.h"
+
+static const char *const mode_names[] = {[RULE_ON] = "on", [RULE_SHADOW] = "shadow", [RULE_OFF] = "off"};
+
+static void strings_json(struct buf *out, const char *key, const struct str *items, size_t count)
+{
+    buf_json_key(out, key);
+    buf_putc(out, '[');
+    for (size_t i = 0; i < count; i++) {
+        buf_puts(out, i ? "," : "");
+        buf_json_string(out, items[i]);
+    }
+    buf_putc(out, ']');
+}
+
+static void rule_json(const struct ruleset *set, const struct rule *rule, bool whole, struct buf *out)
+{
+    uint32_t index = (uint32_t)(rule - set->rules);
+    buf_putc(out, '{');
+    buf_json_kstr(out, "id", rule->id);
+    buf_json_kstr(out, "title", rule->title);
+    buf_json_kuint(out, "version", rule->version);
+    buf_json_kstr(out, "severity", str_from(severity_label(rule->severity)));
+    buf_json_kstr(out, "type", rule->type);
+    buf_json_kstr(out, "mode", str_from(mode_names[rule->mode]));
+    buf_json_kstr(out, "file", rule->path);
+    strings_json(out, "mitre", rule->mitre, rule->mitre_count);
+    buf_json_kbool(out, "grouped", rule->grouped);
+    buf_json_kbool(out, "always_evaluated", rule->mode != RULE_OFF && match_is_always(set->matcher, index));
+    buf_json_kuint(out, "tests", rule->test_count);
+    if (whole) {
+        strings_json(out, "false_positives", rule->false_positives, rule->false_positive_count);
+        buf_json_kstr(out, "runbook", rule->runbook);
+        buf_json_kstr(out, "source", rule->text);
+    }
+    buf_putc(out, '}');
+}
+
+void route_rules(struct http_request *request, void *context)
+{
+    struct api *api = context;
+    const struct ruleset *set = worker_ruleset(api->worker);
+    struct buf out = BUF_EMPTY;
+    buf_putc(&out, '[');
+    for (size_t i = 0; i < set->rule_count; i++) {
+        buf_puts(&out, i ? "," : "");
+        rule_json(set, &set->rules[i], false, &out);
+    }
+    buf_putc(&out, ']');
+    http_respond_json(request, 200, buf_str(&out));
+    buf_free(&out);
+}
+
+void route_rule(struct http_request *request, void *context)
+{
+    struct api *api = context;
+    const struct ruleset *set = worker_ruleset(api->worker);
+    const struct rule *rule = ruleset_find(set, http_param(request, "id"));
+    struct buf out = BUF_EMPTY;
+    if (rule == NULL) {
+        http_problem(request, 404, "no such rule");
+        return;
+    }
+    rule_json(set, rule, true, &out);
+    http_respond_json(request, 200, buf_str(&out));
+    buf_free(&out);
+}
+
+void route_rules_status(struct http_request *request, void *context)
+{
+    struct api *api = context;
+    struct buf out = BUF_EMPTY;
+    reload_status_json(api->app->reload, &out);
+    http_respond_json(request, 200, buf_str(&out));
+    buf_free(&out);
+}
+
+/* ---- reload: on the control thread ---- */
+
+struct reload_request {
+    struct mail mail; /* there and back */
+    struct api_wait wait;
+    int rc;
+    struct err err;
+    struct buf status;
+};
+
+static void reload_back(struct mail *mail, void *receiver)
+{
+    struct reload_request *reload = (struct reload_request *)mail; /* mail is its first member */
+    struct http_request *request = reload->wait.request;
+    (void)receiver;
+    if (request && reload->rc == 0)
+        http_respond_json(request, 200, buf_str(&reload->status));
+    else if (request)
+        http_respond(request, reload->err.code == ERR_BUSY ? 503 : 422, "application/json",
+                     buf_str(&reload->status));
+    buf_free(&reload->status);
+    free(reload);
+}
+
+static void reload_deliver(struct mail *mail, void *receiver)
+{
+    struct reload_request *reload = (struct reload_request *)mail;
+    struct app *app = reload->wait.api->app;
+    (void)receiver;
+    reload->rc = serve_reload(app, &reload->err);
+    reload_status_json(app->reload, &reload->status);
+    mail->deliver = reload_back;
+    mailbox_post_reserved(worker_mailbox(reload->wait.api->worker), mail);
+}
+
+void route_rules_reload(struct http_request *request, void *context)
+{
+    struct api *api = context;
+    struct reload_request *reload = mem_zalloc(1, sizeof(*reload));
+    struct mailbox *box = worker_mailbox(api->worker);
+    reload->mail.deliver = reload_deliver;
+    bool reserved = mailbox_reserve(box, 1);
+    api_wait_begin(&reload->wait, api, request); /* before the post: the control thread reads it */
+    if (reserved && mailbox_post(api->app->control, &reload->mail))
+        return;
+    if (reserved)
+        mailbox_unreserve(box, 1);
+    http_problem(request, 503, "too many reloads wait already");
+    free(reload);
+}
