@@ -2,7 +2,6 @@
  * shares nothing with the compiled predicates but the regex engine, so that a mistake there shows as a
  * difference. */
 #include <arpa/inet.h>
-#include <stdlib.h>
 
 #include "base/text.h"
 #include "match/pattern.h"
@@ -181,7 +180,9 @@ static bool in_network(const struct spec_value *wanted, const struct value *valu
     const char *slash = memchr(text.ptr, '/', text.len);
     int wide = address_bytes((struct str){text.ptr, slash ? (size_t)(slash - text.ptr) : text.len}, network);
     int got = value->type == VALUE_STRING ? address_bytes(value->text, address) : 0;
-    unsigned bits = slash ? (unsigned)strtoul(slash + 1, NULL, 10) : (unsigned)wide * 8;
+    unsigned bits = slash ? 0 : (unsigned)wide * 8;
+    for (const char *digit = slash; slash && ++digit < text.ptr + text.len;)
+        bits = bits * 10 + (unsigned)(*digit - '0');
     static const unsigned char mapped[12] = {[10] = 0xff, [11] = 0xff};
     if (wide == 4 && got == 16 && memcmp(address, mapped, 12) == 0)
         return same_bits(network, address + 12, bits);

@@ -176,6 +176,33 @@ static inline void world_forget(struct world *w)
     arena_reset(w->events);
 }
 
+static inline bool world_has(const uint32_t *rules, size_t count, uint32_t rule)
+{
+    for (size_t i = 0; i < count; i++)
+        if (rules[i] == rule)
+            return true;
+    return false;
+}
+
+/* Prints the first rule on which they differ. */
+static inline void world_explain_difference(struct world *w, const struct event *event,
+                                            const struct match_result *fast, const uint32_t *slow,
+                                            size_t count)
+{
+    uint32_t all[2048];
+    size_t fast_count = fast->count < 1024 ? fast->count : 1024;
+    memcpy(all, fast->rules, fast_count * sizeof(*all));
+    for (uint32_t rule = 0; rule < w->rules.count; rule++) {
+        if (world_has(all, fast_count, rule) == world_has(slow, count, rule))
+            continue;
+        struct buf text = BUF_EMPTY;
+        match_explain(w->matcher, w->scratch, rule, event, &text);
+        fprintf(stderr, "%.*s\n", STR_ARG(buf_str(&text)));
+        buf_free(&text);
+        return;
+    }
+}
+
 /* Index and slow evaluator must say the same; then that. */
 static inline struct match_result world_match(struct world *w, const struct event *event)
 {
@@ -192,6 +219,7 @@ static inline struct match_result world_match(struct world *w, const struct even
         for (size_t i = 0; i < count; i++)
             fprintf(stderr, " %u", expected[i]);
         fprintf(stderr, "\n");
+        world_explain_difference(w, event, &fast, expected, count);
         die("index and slow evaluator differ");
     }
     return fast;
