@@ -66,14 +66,16 @@ void http_serve_head(struct http_connection *connection)
 {
     struct http_request *request = connection->request;
     struct str target = http_span_str(request->raw, connection->head.target);
-    if (str_is(target, "*"))
+    if (str_is(target, "*")) {
         answer_methods(request, http_router_methods(connection->server->router));
-    else if (http_target_decode(request, target))
+    } else if (http_target_decode(request, target)) {
+        connection->close_after = true;
         http_problem(request, 400,
-                     "the path or the query may not be decoded: dot segments, control characters "
-                     "or text that is not UTF-8");
-    else
+                     "the path or the query may not be decoded: dot segments, control characters or "
+                     "text that is not UTF-8");
+    } else {
         route_request(connection, request);
+    }
 }
 
 static int inflate_body(struct http_request *request, const struct http_limits *limits, struct err *err)
