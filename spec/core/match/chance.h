@@ -129,18 +129,30 @@ static inline const char *chance_regex(struct chance *c)
     return PICK(c, regexes);
 }
 
+enum chance_kind { CHANCE_TEXT, CHANCE_REGEX, CHANCE_NETWORK, CHANCE_ORDER };
+
+static inline enum chance_kind chance_kind_of(const char *op)
+{
+    if (op[0] == 'r')
+        return CHANCE_REGEX;
+    if (op[0] == 'l' || op[0] == 'g')
+        return CHANCE_ORDER;
+    return strcmp(op, "cidr") == 0 ? CHANCE_NETWORK : CHANCE_TEXT;
+}
+
 static inline void chance_values(struct chance *c, struct buf *out, const char *op)
 {
+    enum chance_kind kind = chance_kind_of(op);
     unsigned count = chance_is(c, 60) ? 1 : 1 + chance_of(c, chance_is(c, 10) ? 40 : 6);
     bool list_file = chance_is(c, 10);
     buf_puts(out, list_file ? "{\"list\":[" : "[");
     for (unsigned i = 0; i < count; i++) {
         buf_puts(out, i ? "," : "");
-        if (op[0] == 'c' && op[1] == 'i')
+        if (kind == CHANCE_NETWORK)
             buf_printf(out, "\"%s\"", chance_network(c));
-        else if (op[0] == 'r')
+        else if (kind == CHANCE_REGEX)
             buf_printf(out, "\"%s\"", chance_regex(c));
-        else if (op[0] == 'l' || op[0] == 'g' || (op[0] == 0 && chance_is(c, 20)))
+        else if (kind == CHANCE_ORDER || (op[0] == 0 && chance_is(c, 20)))
             chance_number(c, out);
         else if (op[0] == 0 && chance_is(c, 5))
             buf_puts(out, "true");
@@ -156,8 +168,8 @@ static inline void chance_condition(struct chance *c, struct buf *out)
     static const char *const ops[] = {"",     "",     "contains", "contains", "startswith", "endswith", "re",
                                       "re|i", "cidr", "lt",       "lte",      "gt",         "gte"};
     const char *op = PICK(c, ops);
-    bool text = op[0] == 0 || op[0] == 's' || op[0] == 'e' || op[1] == 'o';
-    const char *field = op[1] == 'i' ? "ip" : chance_field(c);
+    bool text = chance_kind_of(op) == CHANCE_TEXT;
+    const char *field = chance_kind_of(op) == CHANCE_NETWORK ? "ip" : chance_field(c);
     if (chance_is(c, 6)) {
         buf_printf(out, "\"%s|exists\":%s", field, chance_is(c, 50) ? "true" : "false");
         return;
