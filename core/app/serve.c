@@ -51,14 +51,14 @@ static void worker_ready(struct worker *worker, void *context)
     struct api *api = api_new(app, worker, &err);
     if (api == NULL)
         die("worker %u cannot accept: %s", worker_index(worker), err_text(&err));
-    apis[worker_index(worker)] = api;
+    app->apis[worker_index(worker)] = api;
 }
 
 static void worker_ending(struct worker *worker, void *context)
 {
-    (void)context;
-    api_free(apis[worker_index(worker)]);
-    apis[worker_index(worker)] = NULL;
+    struct app *app = context;
+    api_free(app->apis[worker_index(worker)]);
+    app->apis[worker_index(worker)] = NULL;
 }
 
 static void published(const struct change *change, void *context)
@@ -193,7 +193,7 @@ static void server_drained(void *arg)
 static void drain_worker(struct worker *worker, void *arg)
 {
     struct app *app = arg;
-    struct api *api = apis[worker_index(worker)];
+    struct api *api = app->apis[worker_index(worker)];
     http_server_drain(api->server, app->settings.stop_limit, server_drained, app);
 }
 
@@ -335,7 +335,7 @@ int serve(struct settings *settings)
     if (rc == 0 && start_control(&control, &err) != 0)
         rc = 3;
     if (rc == 0 && settings->demo)
-        app.demo = demo_start(atomic_load(&app.pipeline));
+        app.demo = demo_start(atomic_load(&app.pipeline), control.loop);
     if (rc == 0) {
         say_ready(&app);
         loop_run(control.loop);
@@ -343,8 +343,10 @@ int serve(struct settings *settings)
     } else {
         fprintf(stderr, "lunette: %s\n", err_text(&err));
     }
-    stop_app(&app);
     stop_control(&control);
+    while (mailbox_receive(app.control, CONTROL_CAPACITY, 0))
+        ;
+    stop_app(&app);
     mailbox_free(app.control);
     loop_free(control.loop);
     return rc;

@@ -1,0 +1,223 @@
+/* lunette replay and explain: recorded events through the rules, without a server. */
+#include <stdio.h>
+
+#include "app/cli.h"
+#include "base/json_tape.h"
+#include "pipeline/engine.h"
+#include "rules/loader.h"
+
+#define REPLAY_STATE (1u << 30)
+#define REPLAY_BATCH 1000
+#define EVENT_MAX    (1u << 20)
+
+struct replay {
+    struct engine *engine;
+    struct ruleset *set;
+    struct clock_virtual clock;
+    const char *source;
+    uint64_t lines, rejected;
+};
+
+/* Event time is the file's; acceptance follows it, so that old records are not late and new ones not early.
+ */
+static void feed(struct replay *r, struct buf *lines)
+{
+    struct err err = {0};
+    struct batch *batch = batch_new(r->set);
+    uint64_t number = r->lines;
+    batch->body = *lines;
+    *lines = BUF_EMPTY;
+    memset(buf_reserve(&batch->body, JSON_TAPE_PADDING), 0, JSON_TAPE_PADDING);
+    batch->format = JOURNAL_NDJSON;
+    batch->accepted_ns = clock_now(&clock_real);
+    batch->source_name = str_from(r->source);
+    batch->id_base = hash_id((struct str[]){STR("replay"), {(const char *)&number, sizeof(number)}}, 2);
+    if (engine_feed(r->engine, batch, &err) != 0)
+        fprintf(stderr, "line %llu: %s\n", (unsigned long long)r->lines, err_text(&err));
+    for (size_t i = 0; i < batch->rejects.count; i++)
+        if (r->rejected++ < 10)
+            fprintf(stderr, "line %llu: %.*s\n",
+                    (unsigned long long)(r->lines + batch->rejects.items[i].index + 1),
+                    STR_ARG(batch->rejects.items[i].error));
+    r->lines += batch->item_count;
+    batch_unref(batch);
+}
+
+static void feed_file(struct replay *r, FILE *file)
+{
+    struct buf lines = BUF_EMPTY;
+    char *line = NULL;
+    size_t cap = 0;
+    ssize_t n;
+    for (unsigned held = 0; (n = getline(&line, &cap, file)) > 0;) {
+        if (strspn(line, " \t\r\n") == (size_t)n)
+            continue;
+        buf_add(&lines, line, (size_t)n);
+        if (++held % REPLAY_BATCH == 0)
+            feed(r, &lines);
+    }
+    if (lines.len)
+        feed(r, &lines);
+    buf_free(&lines);
+    free(line);
+}
+
+static int by_anchor(const void *a, const void *b)
+{
+    const struct threat *x = *(struct threat *const *)a, *y = *(struct threat *const *)b;
+    if (x->anchor_ns != y->anchor_ns)
+        return x->anchor_ns < y->anchor_ns ? -1 : 1;
+    return id128_compare(&x->anchor_id, &y->anchor_id);
+}
+
+static void print_threat(const struct threat *threat, bool json)
+{
+    char when[32];
+    struct buf out = BUF_EMPTY;
+    if (json) {
+        threat_json(threat, false, &out);
+        printf("%s\n", out.ptr);
+        buf_free(&out);
+        return;
+    }
+    time_print(threat->anchor_ns, when);
+    printf("%s  %-8s  %-36.*s  %6llu  %.*s%s\n", when, severity_label(threat->severity),
+           STR_ARG(threat->rule_id), (unsigned long long)threat->event_count, STR_ARG(threat->title),
+           threat->review ? "  (review)" : "");
+}
+
+static size_t print_threats(struct replay *r, bool json)
+{
+    VEC(struct threat *) threats = {0};
+    struct book_change change;
+    size_t at = 0;
+    while (book_next_change(engine_book(r->engine), &at, false, &change))
+        vec_push(&threats, change.threat);
+    if (threats.count)
+        qsort(threats.items, threats.count, sizeof(*threats.items), by_anchor);
+    for (size_t i = 0; i < threats.count; i++)
+        print_threat(threats.items[i], json);
+    size_t count = threats.count;
+    vec_free(&threats);
+    return count;
+}
+
+static int run_replay(struct replay *r, const char *path, bool json)
+{
+    FILE *file = strcmp(path, "-") == 0 ? stdin : fopen(path, "r");
+    if (file == NULL) {
+        fprintf(stderr, "lunette replay: %s cannot be read\n", path);
+        return EXIT_USAGE;
+    }
+    feed_file(r, file);
+    if (file != stdin)
+        fclose(file);
+    size_t threats = print_threats(r, json);
+    if (!json) {
+        struct buf ledger = BUF_EMPTY;
+        ledger_json(engine_ledger(r->engine), 0, &ledger);
+        printf("%llu events, %llu rejected, %zu threats; the ledger %s\n", (unsigned long long)r->lines,
+               (unsigned long long)r->rejected, threats,
+               ledger_balanced(engine_ledger(r->engine)) ? "adds up" : "DOES NOT ADD UP");
+        buf_free(&ledger);
+    }
+    return ledger_balanced(engine_ledger(r->engine)) ? EXIT_OK : EXIT_EXPECTATION;
+}
+
+static struct ruleset *load_for(struct cli *cli)
+{
+    struct report report = {0};
+    struct cli plain = *cli;
+    plain.arg_count = 0; /* the arguments are events, not rules */
+    struct ruleset *set = cli_load_rules(&plain, &report);
+    if (set == NULL)
+        cli_print_report(&report);
+    report_free(&report);
+    return set;
+}
+
+static int replay_open(struct replay *r, struct cli *cli)
+{
+    struct err err = {0};
+    r->set = load_for(cli);
+    if (r->set == NULL)
+        return EXIT_BROKEN_RULES;
+    r->source = cli->source;
+    clock_virtual_init(&r->clock, clock_now(&clock_real));
+    struct engine_options options = {.set = r->set, .clock = &r->clock.clock, .state_max = REPLAY_STATE};
+    r->engine = engine_new(&options, &err);
+    if (r->engine)
+        return EXIT_OK;
+    fprintf(stderr, "lunette: %s\n", err_text(&err));
+    ruleset_unref(r->set);
+    return EXIT_BROKEN_RULES;
+}
+
+static void replay_close(struct replay *r)
+{
+    engine_free(r->engine);
+    ruleset_unref(r->set);
+}
+
+int cli_replay(struct cli *cli)
+{
+    struct replay r = {0};
+    if (cli->arg_count != 1) {
+        fprintf(stderr, "usage: lunette replay EVENTS.ndjson|- [--source NAME] [--rules DIR] [--json]\n");
+        return EXIT_USAGE;
+    }
+    int rc = replay_open(&r, cli);
+    if (rc != EXIT_OK)
+        return rc;
+    rc = run_replay(&r, cli->args[0], cli->json);
+    replay_close(&r);
+    return rc;
+}
+
+/* ---- explain ---- */
+
+static int explain_event(struct replay *r, const char *rule_id, const char *path)
+{
+    struct err err = {0};
+    struct buf out = BUF_EMPTY;
+    const struct rule *rule = ruleset_find(r->set, str_from(rule_id));
+    struct detector *detector = engine_detector(r->engine);
+    struct batch *batch = batch_new(r->set);
+    int rc = EXIT_USAGE;
+    batch->source_name = str_from(r->source);
+    batch->accepted_ns = clock_now(&clock_real);
+    if (rule == NULL)
+        err_set(&err, ERR_NOT_FOUND, "no rule has the id \"%s\"", rule_id);
+    else if (cli_read(path, EVENT_MAX, &batch->body, &err) == 0) {
+        memset(buf_reserve(&batch->body, JSON_TAPE_PADDING), 0, JSON_TAPE_PADDING);
+        if (ingest_parse(detector, batch, &err) == 0 && batch->rejects.count)
+            err_set(&err, ERR_INVALID, "%.*s", STR_ARG(batch->rejects.items[0].error));
+        else if (err.code == ERR_NONE) {
+            ingest_map(detector, batch);
+            match_explain(r->set->matcher, detector->scratch, (uint32_t)(rule - r->set->rules),
+                          batch->events[0], &out);
+            printf("%s\n", out.ptr);
+            rc = EXIT_OK;
+        }
+    }
+    if (err.code != ERR_NONE)
+        fprintf(stderr, "lunette explain: %s\n", err_text(&err));
+    batch_unref(batch);
+    buf_free(&out);
+    return rc;
+}
+
+int cli_explain(struct cli *cli)
+{
+    struct replay r = {0};
+    if (cli->arg_count != 2) {
+        fprintf(stderr, "usage: lunette explain RULE EVENT.json|- [--source NAME] [--rules DIR]\n");
+        return EXIT_USAGE;
+    }
+    int rc = replay_open(&r, cli);
+    if (rc != EXIT_OK)
+        return rc;
+    rc = explain_event(&r, cli->args[0], cli->args[1]);
+    replay_close(&r);
+    return rc;
+}

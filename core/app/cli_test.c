@@ -1,0 +1,106 @@
+/* lunette test: the tests that rules and sources carry. */
+#include <stdio.h>
+
+#include "app/cli.h"
+#include "pipeline/testrun.h"
+
+static void print_people(const struct test_results *results)
+{
+    for (size_t i = 0; i < results->results.count; i++) {
+        const struct test_result *r = &results->results.items[i];
+        if (r->outcome == TEST_PASSED) {
+            printf("ok      %.*s: %.*s\n", STR_ARG(r->rule), STR_ARG(r->test));
+            continue;
+        }
+        printf("FAILED  %.*s: %.*s\n        %.*s:%u: %s\n", STR_ARG(r->rule), STR_ARG(r->test),
+               STR_ARG(r->path), r->line, r->message);
+    }
+    printf("%zu passed, %zu failed\n", results->passed, results->failed);
+}
+
+static void print_json(const struct test_results *results)
+{
+    struct buf out = BUF_EMPTY;
+    buf_putc(&out, '{');
+    buf_json_kuint(&out, "passed", results->passed);
+    buf_json_kuint(&out, "failed", results->failed);
+    buf_json_key(&out, "tests");
+    buf_putc(&out, '[');
+    for (size_t i = 0; i < results->results.count; i++) {
+        const struct test_result *r = &results->results.items[i];
+        buf_puts(&out, i ? ",{" : "{");
+        buf_json_kstr(&out, "rule", r->rule);
+        buf_json_kstr(&out, "test", r->test);
+        buf_json_kstr(&out, "file", r->path);
+        buf_json_kuint(&out, "line", r->line);
+        buf_json_kbool(&out, "passed", r->outcome == TEST_PASSED);
+        buf_json_kstr(&out, "message", str_from(r->message));
+        buf_putc(&out, '}');
+    }
+    buf_puts(&out, "]}\n");
+    fwrite(out.ptr, 1, out.len, stdout);
+    buf_free(&out);
+}
+
+static void xml_text(struct buf *out, struct str text)
+{
+    for (size_t i = 0; i < text.len; i++) {
+        unsigned char c = (unsigned char)text.ptr[i];
+        if (strchr("<>&\"'", c) && c)
+            buf_printf(out, "&#%u;", c);
+        else
+            buf_putc(out, c < 0x20 ? ' ' : (char)c);
+    }
+}
+
+static void print_junit(const struct test_results *results)
+{
+    struct buf out = BUF_EMPTY;
+    buf_printf(&out,
+               "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuite name=\"rules\" tests=\"%zu\" "
+               "failures=\"%zu\">\n",
+               results->results.count, results->failed);
+    for (size_t i = 0; i < results->results.count; i++) {
+        const struct test_result *r = &results->results.items[i];
+        buf_puts(&out, "<testcase classname=\"");
+        xml_text(&out, r->rule);
+        buf_puts(&out, "\" name=\"");
+        xml_text(&out, r->test);
+        if (r->outcome == TEST_PASSED) {
+            buf_puts(&out, "\"/>\n");
+            continue;
+        }
+        buf_puts(&out, "\"><failure message=\"");
+        xml_text(&out, str_from(r->message));
+        buf_puts(&out, "\"/></testcase>\n");
+    }
+    buf_puts(&out, "</testsuite>\n");
+    fwrite(out.ptr, 1, out.len, stdout);
+    buf_free(&out);
+}
+
+int cli_test(struct cli *cli)
+{
+    struct report report = {0};
+    struct test_results results = {0};
+    struct ruleset *set = cli_load_rules(cli, &report);
+    cli_print_report(&report);
+    report_free(&report);
+    if (set == NULL)
+        return EXIT_BROKEN_RULES;
+    testrun(set, str_from(cli->only), 0, &results);
+    if (cli->json)
+        print_json(&results);
+    else if (cli->junit)
+        print_junit(&results);
+    else
+        print_people(&results);
+    int rc = results.failed ? EXIT_EXPECTATION : EXIT_OK;
+    if (results.results.count == 0 && cli->only[0]) {
+        fprintf(stderr, "lunette test: no rule or source has the id \"%s\", or it has no tests\n", cli->only);
+        rc = EXIT_USAGE;
+    }
+    test_results_free(&results);
+    ruleset_unref(set);
+    return rc;
+}
