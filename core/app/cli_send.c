@@ -1,5 +1,6 @@
 /* lunette send: events from a file to a server, in batches, until the server has taken them. */
 #include <stdio.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 #include "app/cli.h"

@@ -1,5 +1,6 @@
 /* lunette: one binary, a few commands. */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "app/cli.h"
