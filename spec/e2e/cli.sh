@@ -58,7 +58,8 @@ replay_tells_what_would_be() {
 check "e2e: replay tells which threats a file of events would be" replay_tells_what_would_be
 
 send_delivers() {
-  ends 0 "$LUNETTE" send --listen "127.0.0.1:$PORT" "$WORK/events.ndjson"
+  ends 0 "$LUNETTE" send --url "$URL" "$WORK/events.ndjson"
+  says '3 accepted'
   expect threats "$(get /api/threats | jq length)" 3
 }
 server_start

@@ -34,7 +34,7 @@ server_start
 
 rules_hash() { get /api/rules/status | jq -r .hash; }
 hash_is_not() { [ "$(rules_hash)" != "$1" ]; }
-status_has_error() { get /api/rules/status | jq -e '.errors | length > 0'; }
+status_has_error() { get /api/rules/status | jq -e '.state == "failed"'; }
 
 python3 "$TOP/spec/e2e/load.py" "$URL" --batches "$BATCHES" --size "$SIZE" --users $((BATCHES * SIZE)) \
   --patience $((PATIENCE * 6)) >"$WORK/load.json" 2>"$WORK/load.err" &
@@ -60,7 +60,7 @@ a_broken_tree_stays_out() {
   swap broken
   wait_for status_has_error
   expect "the hash of what runs" "$(rules_hash)" "$before"
-  get /api/rules/status | jq -e '.errors | tostring | contains("single.lua")'
+  get /api/rules/status | jq -e '.problems | tostring | contains("single.lua")'
 }
 check "e2e: a broken tree stays out, and the status says where it is broken" a_broken_tree_stays_out
 
@@ -73,7 +73,7 @@ a_tree_whose_tests_fail_stays_out() {
   wait_for test_is_named
   expect "the hash of what runs" "$(rules_hash)" "$before"
 }
-test_is_named() { get /api/rules/status | jq -e '.errors | tostring | contains("another action does not")'; }
+test_is_named() { get /api/rules/status | jq -e '.problems | tostring | contains("another action does not")'; }
 check "e2e: a tree whose tests fail stays out" a_tree_whose_tests_fail_stays_out
 
 it_recovers() {
@@ -84,7 +84,7 @@ it_recovers() {
   wait_for hash_is_not "$before"
   wait_for no_errors
 }
-no_errors() { get /api/rules/status | jq -e '.errors | length == 0'; }
+no_errors() { get /api/rules/status | jq -e '.state == "ok" and (.problems | length) == 0'; }
 check "e2e: the next good tree goes live" it_recovers
 
 status=0

@@ -16,7 +16,7 @@ wait_for under_load
 # in this shell, whose child the server is
 server_kill TERM
 check "e2e: SIGTERM under load ends with exit code 0" expect "exit code" "$EXIT_CODE" 0
-check "e2e: the last log line says that it stopped" grep -q '"event":"serve.stopped"' "$LOG"
+check "e2e: the log says that it drained and stopped" grep -q '"event":"stop.stopping"' "$LOG"
 
 server_start
 echo "$PORT" >"$WORK/port"
