@@ -298,8 +298,13 @@ bool grams_scan(const struct grams *grams, struct gram_scan *scan, struct str te
     unsigned shift = grams->filter_shift;
     for (size_t at = 0; at + 4 <= text.len; at++) {
         uint32_t gram = load_four(text.ptr + at);
-        uint64_t hash = hash_gram(gram), bits = filter_bits(hash);
-        if ((filter[hash >> shift] & bits) == bits && visit_gram(grams, scan, &grams->fours, gram, text, at))
+        uint64_t hash = hash_gram(gram), word = filter[hash >> shift];
+        /* Bit by bit: most end at the first. */
+        if (__builtin_expect(!(word >> (hash >> 32 & 63) & 1), 1))
+            continue;
+        if (!(word >> (hash >> 38 & 63) & 1))
+            continue;
+        if (visit_gram(grams, scan, &grams->fours, gram, text, at))
             return true;
     }
     return grams->pair_map && scan_pairs(grams, scan, text);
