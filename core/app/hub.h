@@ -15,7 +15,11 @@ struct hub_options {
     void *context;
 };
 struct hub *hub_start(const struct hub_options *options, struct err *err);
+/* From its return on the hub asks the store nothing more: before the readers end. Control thread. */
+void hub_quiet(struct hub *hub);
 void hub_stop(struct hub *hub, int64_t limit_ns); /* close frames, then the thread ends */
+/* Each few seconds, control thread: pings idle clients with their cursor, and tells everyone the stats. */
+void hub_tick(struct hub *hub, const struct pipeline_health *health);
 
 /* Writer thread, in seq order: a committed change. Copies what it needs. */
 void hub_publish(struct hub *hub, const struct change *change);
