@@ -136,6 +136,7 @@ static void free_compiler(struct compiler *c)
     free(c->witnesses);
     free(c->uses);
     free(c->used_by);
+    prior_free(c->prior);
     map_free(c->known, NULL);
     buf_free(&c->digest);
     vec_free(&c->predicates);
@@ -164,14 +165,14 @@ struct matcher *matcher_new(const struct match_rule *rules, size_t count, const 
         return NULL;
     }
     struct matcher *m = new_matcher(fields, count);
-    struct compiler c = {.matcher = m, .known = map_new(), .err = err};
+    struct compiler c = {.matcher = m, .prior = prior_new(), .known = map_new(), .err = err};
     int failed = compile_trees(&c, rules);
     keep_predicates(&c); /* before a failure is seen: matcher_free releases them */
     if (!failed) {
         compile_routes(m, rules, routes, route_count);
         compile_witnesses(&c);
         compile_code(&c);
-        index_build(m, c.witnesses);
+        index_build(m, c.prior, c.witnesses);
     }
     free_compiler(&c);
     if (!failed)

@@ -5,9 +5,11 @@
 #include "base/map.h"
 #include "base/vec.h"
 #include "match/matcher.h"
+#include "match/prior.h"
 
 struct compiler {
     struct matcher *matcher;
+    struct prior *prior;
     struct map *known; /* digest of a spec -> index + 1 of its predicate */
     VEC(struct predicate) predicates;
     VEC(uint32_t) code;

@@ -96,13 +96,13 @@ static void count_grams(struct counts *c, const struct gram_literal *literals, s
     }
 }
 
-static uint32_t choose_offset(const struct counts *c, struct str text)
+static uint32_t choose_offset(const struct counts *c, const struct prior *prior, struct str text)
 {
     size_t width = width_of(text), best = 0;
     uint64_t least = UINT64_MAX;
     for (size_t at = 0; at + width <= text.len; at++) {
         uint64_t shared = *count_of(c, load_gram(text.ptr + at, width));
-        uint64_t cost = shared * (1 + prior_gram((struct str){text.ptr + at, width}));
+        uint64_t cost = shared * (1 + (prior ? prior_gram(prior, text.ptr + at, width) : 0));
         if (cost < least) {
             least = cost;
             best = at;
@@ -183,7 +183,8 @@ static void fill_pair_map(struct grams *grams, struct arena *arena, uint32_t fir
     }
 }
 
-struct grams *grams_new(struct arena *arena, const struct gram_literal *literals, size_t count)
+struct grams *grams_new(struct arena *arena, const struct prior *prior, const struct gram_literal *literals,
+                        size_t count)
 {
     struct grams *grams = arena_zalloc(arena, sizeof(*grams));
     grams->literals = arena_alloc(arena, count * sizeof(*literals));
@@ -192,7 +193,7 @@ struct grams *grams_new(struct arena *arena, const struct gram_literal *literals
     count_grams(&counts, literals, count);
     uint32_t fours = 0;
     for (size_t i = 0; i < count; i++) {
-        grams->literals[i].offset = choose_offset(&counts, literals[i].text);
+        grams->literals[i].offset = choose_offset(&counts, prior, literals[i].text);
         fours += width_of(literals[i].text) == 4;
     }
     free(counts.counts);

@@ -18,7 +18,10 @@ struct gram_literal {
 };
 
 struct grams;
-struct grams *grams_new(struct arena *arena, const struct gram_literal *literals, size_t count);
+struct prior;
+/* `prior`: which grams texts often hold; NULL: unknown. */
+struct grams *grams_new(struct arena *arena, const struct prior *prior, const struct gram_literal *literals,
+                        size_t count);
 /* Buckets of literals that share a gram: the size of gram_scan.visits. */
 size_t grams_buckets(const struct grams *grams);
 size_t grams_bytes(const struct grams *grams);

@@ -28,6 +28,7 @@ struct slot_number {
 struct builder {
     struct matcher *matcher;
     struct index *index;
+    const struct prior *prior;
     VEC(struct entry) entries;
     VEC(struct slot_literal) contains;
     VEC(struct slot_number) direct, present, prefixes;
@@ -215,7 +216,7 @@ static void build_grams(struct builder *b)
         for (; i < count && items[i].slot == slot; i++)
             run[n++] = items[i].literal;
         struct slot_index *at = &b->index->slots[slot];
-        at->grams = grams_new(b->matcher->arena, run, n);
+        at->grams = grams_new(b->matcher->arena, b->prior, run, n);
         at->visits = (uint32_t)b->index->visit_count;
         b->index->visit_count += grams_buckets(at->grams);
         b->index->bytes += grams_bytes(at->grams);
@@ -294,9 +295,9 @@ static uint64_t classes_of(const struct matcher *m, const struct witness_list *w
     return classes;
 }
 
-void index_build(struct matcher *matcher, const struct witness_list *witnesses)
+void index_build(struct matcher *matcher, const struct prior *prior, const struct witness_list *witnesses)
 {
-    struct builder b = {.matcher = matcher, .index = &matcher->index};
+    struct builder b = {.matcher = matcher, .index = &matcher->index, .prior = prior};
     matcher->index.slots = arena_zalloc(matcher->arena, matcher->slot_count * sizeof(struct slot_index));
     matcher->index.bytes = matcher->slot_count * sizeof(struct slot_index);
     for (size_t i = 0; i < matcher->predicate_count; i++) {

@@ -15,7 +15,7 @@ enum wake {
 };
 enum wake predicate_wake(const struct predicate *predicate);
 /* Share of the events, guessed, that it wakes its rules for. */
-double predicate_share(const struct predicate *predicate);
+double predicate_share(const struct prior *prior, const struct predicate *predicate);
 
 /* Heads and tails are looked up by their first or last so many bytes: the widest that fits the literal. */
 #define INDEX_WIDTHS 10
@@ -76,7 +76,7 @@ struct witness_list {
 
 struct matcher;
 /* Fills matcher->index from the choice (one list per predicate). */
-void index_build(struct matcher *matcher, const struct witness_list *witnesses);
+void index_build(struct matcher *matcher, const struct prior *prior, const struct witness_list *witnesses);
 
 struct match_scratch;
 /* Wakes every routed rule of which a witness may hold for the scratch's event. */

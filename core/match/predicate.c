@@ -147,7 +147,7 @@ static void compile_contains(struct predicate *p, const struct texts *texts, str
             vec_push(&single, text);
     }
     if (grams.count)
-        p->grams = grams_new(arena, grams.items, grams.count);
+        p->grams = grams_new(arena, NULL, grams.items, grams.count);
     p->contains = keep(arena, texts);
     p->contain_count = texts->list.count;
     if (single.count) {

@@ -1,6 +1,10 @@
 #include "match/prior.h"
 
 #include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+
+#include "base/err.h"
 
 /* Folded text that events of many kinds hold. Words are parted by line breaks, which no literal has. */
 static const char common[] =
@@ -68,22 +72,54 @@ static const char common[] =
     "invoke-\nset-\nnew-object\nsystem.net.webclient\nsystem.\n"
     "\r";
 
-static bool is_common(struct str text)
+/* Which grams the text above holds: pairs exactly, fours by a hash. */
+struct prior {
+    uint64_t pairs[1024], fours[1024];
+};
+
+static uint32_t four_bit(const char *gram)
 {
-    return memmem(common, sizeof(common) - 1, text.ptr, text.len) != NULL;
+    uint32_t four;
+    memcpy(&four, gram, sizeof(four));
+    return four * UINT32_C(0x9e3779b1) >> 16;
 }
 
-unsigned prior_gram(struct str gram)
+static uint32_t pair_bit(const char *gram)
 {
-    return is_common(gram) ? 8 : 0;
+    uint16_t pair;
+    memcpy(&pair, gram, sizeof(pair));
+    return pair;
+}
+
+struct prior *prior_new(void)
+{
+    struct prior *prior = mem_zalloc(1, sizeof(*prior));
+    for (size_t at = 0; at + 5 < sizeof(common); at++) {
+        uint32_t four = four_bit(common + at), pair = pair_bit(common + at);
+        prior->fours[four >> 6] |= UINT64_C(1) << (four & 63);
+        prior->pairs[pair >> 6] |= UINT64_C(1) << (pair & 63);
+    }
+    return prior;
+}
+
+void prior_free(struct prior *prior)
+{
+    free(prior);
+}
+
+unsigned prior_gram(const struct prior *prior, const char *gram, size_t width)
+{
+    const uint64_t *bits = width == 4 ? prior->fours : prior->pairs;
+    uint32_t bit = width == 4 ? four_bit(gram) : pair_bit(gram);
+    return bits[bit >> 6] >> (bit & 63) & 1 ? 8 : 0;
 }
 
 /* A text of which every four bytes are common is more likely than its length says. */
-static double familiarity(struct str text)
+static double familiarity(const struct prior *prior, struct str text)
 {
     size_t known = 0, grams = 0;
     for (size_t at = 0; at + 4 <= text.len && at < 64; at++, grams++)
-        known += is_common((struct str){text.ptr + at, 4});
+        known += prior_gram(prior, text.ptr + at, 4) > 0;
     return grams ? (double)known / (double)grams : 0.5;
 }
 
@@ -99,11 +135,11 @@ static double by_length(enum prior_shape shape, size_t len)
     return shape == PRIOR_EXACT ? share * 0.6 : share;
 }
 
-double prior_share(enum prior_shape shape, struct str literal)
+double prior_share(const struct prior *prior, enum prior_shape shape, struct str literal)
 {
     double share = by_length(shape, literal.len);
-    if (is_common(literal))
+    double known = familiarity(prior, literal);
+    if (known == 1 && memmem(common, sizeof(common) - 1, literal.ptr, literal.len))
         return share < 0.2 ? 0.2 : share;
-    double known = familiarity(literal);
     return share * (1 + 4 * known * known);
 }

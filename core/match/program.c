@@ -137,7 +137,7 @@ struct choice {
  */
 static double predicate_cost(const struct compiler *c, uint32_t predicate)
 {
-    return predicate_share(&c->predicates.items[predicate]) * (1 + 0.2 * (c->uses[predicate] - 1));
+    return predicate_share(c->prior, &c->predicates.items[predicate]) * (1 + 0.2 * (c->uses[predicate] - 1));
 }
 
 static struct choice choose(const struct compiler *c, const struct tree *tree);

@@ -45,35 +45,35 @@ enum wake predicate_wake(const struct predicate *p)
     return WAKE_LITERALS;
 }
 
-static double set_share(const struct text_set *set, enum prior_shape shape)
+static double set_share(const struct prior *prior, const struct text_set *set, enum prior_shape shape)
 {
     double share = 0;
     for (size_t i = 0; set && i < text_set_count(set) && share < 1; i++)
-        share += prior_share(shape, text_set_item(set, i));
+        share += prior_share(prior, shape, text_set_item(set, i));
     return share;
 }
 
-static double literal_share(const struct predicate *p)
+static double literal_share(const struct prior *prior, const struct predicate *p)
 {
-    double share = set_share(p->exact, PRIOR_EXACT) + set_share(p->heads, PRIOR_HEAD) +
-                   set_share(p->tails, PRIOR_TAIL) + 0.05 * (double)p->network_count;
+    double share = set_share(prior, p->exact, PRIOR_EXACT) + set_share(prior, p->heads, PRIOR_HEAD) +
+                   set_share(prior, p->tails, PRIOR_TAIL) + 0.05 * (double)p->network_count;
     for (size_t i = 0; i < p->contain_count && share < 1; i++)
-        share += prior_share(PRIOR_CONTAINS, p->contains[i]);
+        share += prior_share(prior, PRIOR_CONTAINS, p->contains[i]);
     for (size_t i = 0; i < p->wild_count && share < 1; i++)
-        share += prior_share(PRIOR_CONTAINS, pattern_longest_piece(p->wild[i]));
+        share += prior_share(prior, PRIOR_CONTAINS, pattern_longest_piece(p->wild[i]));
     for (size_t i = 0; i < p->regex_count; i++)
         for (size_t k = 0; k < p->regexes[i].atom_count && share < 1; k++)
-            share += 1.5 * prior_share(PRIOR_CONTAINS, p->regexes[i].atoms[k]);
+            share += 1.5 * prior_share(prior, PRIOR_CONTAINS, p->regexes[i].atoms[k]);
     return share < 1 ? share : 1;
 }
 
-double predicate_share(const struct predicate *p)
+double predicate_share(const struct prior *prior, const struct predicate *p)
 {
     switch (predicate_wake(p)) {
     case WAKE_NEVER:
         break;
     case WAKE_LITERALS:
-        return literal_share(p);
+        return literal_share(prior, p);
     case WAKE_DIRECT:
         return p->present || p->anything ? 5 : 2;
     case WAKE_PRESENT:
