@@ -98,8 +98,8 @@ describe("the sizes", function()
     assert.matches("a.c:2: f has 61 lines", found_in("a.c", c_function("int f(void)", 61)).functions[1], 1, true)
   end)
 
-  it("refuse six parameters, and count those of a callback as one", function()
-    local head = "static int f(int a, int b,\n             int (*c)(int x, int y), int d, int e%s)"
+  it("refuse six parameters; a callback with its argument is one, struct err * none", function()
+    local head = "static int f(int a, int b,\n    int (*c)(int x, int y), void *arg, int d, int e%s, struct err *err)"
     assert.equal(0, #found_in("a.c", c_function(head:format(""), 1)).parameters)
     assert.equal(1, #found_in("a.c", c_function(head:format(", int g"), 1)).parameters)
   end)

@@ -12,11 +12,13 @@ local function lines_of(text)
   return lines
 end
 
--- The parameters of a function head: commas outside inner brackets.
+-- The parameters of a function head: commas outside inner brackets. A callback and its `void *arg` are one, and
+-- `struct err *`, which every action takes last, is none.
 local function parameters_in(head)
   local list = head:match("(%b())[^()]*$")
   if not list or list:match("^%(%s*void%s*%)$") or list:match("^%(%s*%)$") then return 0 end
-  local bare = list:sub(2, -2):gsub("%b()", "")
+  local bare = list:sub(2, -2):gsub("%b()", "()"):gsub("%(%)%(%),%s*void %*[%w_]+", "()()")
+  bare = bare:gsub(",%s*struct err %*[%w_]+%s*$", "")
   return select(2, bare:gsub(",", "")) + 1
 end
 
