@@ -253,102 +253,97 @@ static void hangup(int signum, void *arg)
     reload_logged(c);
 }
 
-static void refresh(void *arg)
+/* The roots of "a:b"; splits the text in place. */
+static size_t split_roots(char *text, const char **roots, size_t max)
 {
-    as an array;
-    splits the text in place.* / static size_t split_roots(char *text, const char **roots, size_t max)
-    {
-        size_t count = 0;
-        char *rest = NULL;
-        for (char *root = strtok_r(text, ":", &rest); root && count < max; root = strtok_r(NULL, ":", &rest))
-            roots[count++] = root;
-        return count;
-    }
+    size_t count = 0;
+    char *rest = NULL;
+    for (char *root = strtok_r(text, ":", &rest); root && count < max; root = strtok_r(NULL, ":", &rest))
+        roots[count++] = root;
+    return count;
+}
 
-    static struct watch_tree *watch_roots(struct control * c, struct err * err)
-    {
-        const struct settings *s = &c->app->settings;
-        const char *roots[64];
-        char *text = NULL;
-        if (asprintf(&text, "%s:%s", s->rules, s->plugins) < 0)
-            die("out of memory");
-        size_t count = split_roots(text, roots, 64);
-        struct watch_tree *watch = watch_tree_new(c->loop, roots, count, s->reload_quiet, roots_changed, c,
-                                                  err);
-        free(text);
-        return watch;
-    }
+static struct watch_tree *watch_roots(struct control *c, struct err *err)
+{
+    const struct settings *s = &c->app->settings;
+    const char *roots[64];
+    char *text = NULL;
+    if (asprintf(&text, "%s:%s", s->rules, s->plugins) < 0)
+        die("out of memory");
+    size_t count = split_roots(text, roots, 64);
+    struct watch_tree *watch = watch_tree_new(c->loop, roots, count, s->reload_quiet, roots_changed, c, err);
+    free(text);
+    return watch;
+}
 
-    static int start_control(struct control * c, struct err * err)
-    {
-        struct app *app = c->app;
-        c->watch = watch_roots(c, err);
-        if (c->watch == NULL)
-            return -1;
-        mailbox_attach(app->control, c->loop);
-        c->refresh = timer_new(c->loop, refresh, c);
-        timer_start(c->refresh, REFRESH_NS, true);
-        c->signals[0] = loop_on_signal(c->loop, SIGTERM, stop_signal, c);
-        c->signals[1] = loop_on_signal(c->loop, SIGINT, stop_signal, c);
-        c->signals[2] = loop_on_signal(c->loop, SIGHUP, hangup, c);
-        return 0;
-    }
+static int start_control(struct control *c, struct err *err)
+{
+    struct app *app = c->app;
+    c->watch = watch_roots(c, err);
+    if (c->watch == NULL)
+        return -1;
+    mailbox_attach(app->control, c->loop);
+    c->refresh = timer_new(c->loop, refresh, c);
+    timer_start(c->refresh, REFRESH_NS, true);
+    c->signals[0] = loop_on_signal(c->loop, SIGTERM, stop_signal, c);
+    c->signals[1] = loop_on_signal(c->loop, SIGINT, stop_signal, c);
+    c->signals[2] = loop_on_signal(c->loop, SIGHUP, hangup, c);
+    return 0;
+}
 
-    static void stop_control(struct control * c)
-    {
-        for (unsigned i = 0; i < 3; i++)
-            if (c->signals[i])
-                signal_watch_free(c->signals[i]);
-        timer_free(c->refresh);
-        if (c->watch)
-            watch_tree_free(c->watch);
-        mailbox_detach(c->app->control);
-    }
+static void stop_control(struct control *c)
+{
+    for (unsigned i = 0; i < 3; i++)
+        if (c->signals[i])
+            signal_watch_free(c->signals[i]);
+    timer_free(c->refresh);
+    if (c->watch)
+        watch_tree_free(c->watch);
+    mailbox_detach(c->app->control);
+}
 
-    static void say_ready(struct app * app)
-    {
-        struct ruleset *set = pipeline_ruleset(atomic_load(&app->pipeline));
-        LOG(LOG_INFO, "serve.listening", log_int("port", app->port),
-            log_int("metrics_port", app->metrics_port), log_int("rules", set->rule_count),
-            log_int("sources", set->source_count),
-            log_int("milliseconds", (clock_monotonic() - app->started_ns) / NS_PER_MS));
-        ruleset_unref(set);
-        /* The one line on standard output: for people, and for scripts that asked for port 0. */
-        printf("Lunette %s listens on http://%.*s:%d\n", LUNETTE_VERSION,
-               (int)(strrchr(app->settings.listen, ':') - app->settings.listen), app->settings.listen,
-               app->port);
-        fflush(stdout);
-    }
+static void say_ready(struct app *app)
+{
+    struct ruleset *set = pipeline_ruleset(atomic_load(&app->pipeline));
+    LOG(LOG_INFO, "serve.listening", log_int("port", app->port), log_int("metrics_port", app->metrics_port),
+        log_int("rules", set->rule_count), log_int("sources", set->source_count),
+        log_int("milliseconds", (clock_monotonic() - app->started_ns) / NS_PER_MS));
+    ruleset_unref(set);
+    /* The one line on standard output: for people, and for scripts that asked for port 0. */
+    printf("Lunette %s listens on http://%.*s:%d\n", LUNETTE_VERSION,
+           (int)(strrchr(app->settings.listen, ':') - app->settings.listen), app->settings.listen, app->port);
+    fflush(stdout);
+}
 
-    int serve(struct settings * settings)
-    {
-        struct app app = {
-            .settings = *settings, .started_ns = clock_monotonic(), .listen_fd = -1, .metrics_fd = -1};
-        struct control control = {.app = &app};
-        struct err err = {0};
-        raise_fd_limit();
-        signal(SIGPIPE, SIG_IGN);
-        log_level_set((enum log_level)settings->log_level);
-        loop_init();
-        control.loop = loop_new();
-        app.control = mailbox_new(CONTROL_CAPACITY, &control);
-        int rc = start_app(&app, &err);
-        if (rc == 0 && start_control(&control, &err) != 0)
-            rc = 3;
-        if (rc == 0 && settings->demo)
-            app.demo = demo_start(atomic_load(&app.pipeline), control.loop);
-        if (rc == 0) {
-            say_ready(&app);
-            loop_run(control.loop);
-            LOG(LOG_INFO, "stop.stopping");
-        } else {
-            fprintf(stderr, "lunette: %s\n", err_text(&err));
-        }
-        stop_control(&control);
-        while (mailbox_receive(app.control, CONTROL_CAPACITY, 0))
-            ;
-        stop_app(&app);
-        mailbox_free(app.control);
-        loop_free(control.loop);
-        return rc;
+int serve(struct settings *settings)
+{
+    struct app app = {
+        .settings = *settings, .started_ns = clock_monotonic(), .listen_fd = -1, .metrics_fd = -1};
+    struct control control = {.app = &app};
+    struct err err = {0};
+    raise_fd_limit();
+    signal(SIGPIPE, SIG_IGN);
+    log_level_set((enum log_level)settings->log_level);
+    loop_init();
+    control.loop = loop_new();
+    app.control = mailbox_new(CONTROL_CAPACITY, &control);
+    int rc = start_app(&app, &err);
+    if (rc == 0 && start_control(&control, &err) != 0)
+        rc = 3;
+    if (rc == 0 && settings->demo)
+        app.demo = demo_start(atomic_load(&app.pipeline), control.loop);
+    if (rc == 0) {
+        say_ready(&app);
+        loop_run(control.loop);
+        LOG(LOG_INFO, "stop.stopping");
+    } else {
+        fprintf(stderr, "lunette: %s\n", err_text(&err));
     }
+    stop_control(&control);
+    while (mailbox_receive(app.control, CONTROL_CAPACITY, 0))
+        ;
+    stop_app(&app);
+    mailbox_free(app.control);
+    loop_free(control.loop);
+    return rc;
+}
