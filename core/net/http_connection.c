@@ -3,8 +3,11 @@
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
+
+#include <linux/sockios.h>
 
 #include <event2/event.h>
 
@@ -261,6 +264,18 @@ static bool written(struct http_connection *c)
     return true;
 }
 
+static int waiting_in_kernel(const struct http_connection *c)
+{
+    int bytes = 0;
+    return ioctl(c->fd, SIOCOUTQ, &bytes) == 0 ? bytes : 0;
+}
+
+static void note_progress(struct http_connection *c)
+{
+    c->waiting = waiting_in_kernel(c);
+    c->deadline = clock_monotonic() + c->server->limits.body_ns;
+}
+
 static bool step_write(struct http_connection *c)
 {
     while (c->out_at < c->out.len) {
@@ -270,10 +285,11 @@ static bool step_write(struct http_connection *c)
         if (sent < 0) {
             if (errno != EAGAIN && errno != EWOULDBLOCK)
                 http_connection_close(c);
+            else
+                note_progress(c);
             return false;
         }
         c->out_at += (size_t)sent;
-        c->deadline = clock_monotonic() + c->server->limits.body_ns;
     }
     return written(c);
 }
@@ -337,6 +353,9 @@ void http_connection_expire(struct http_connection *c, int64_t now)
         http_request_free(c->request);
         c->request = NULL;
         refuse(c, (struct http_refusal){408, "the body of the request did not come in time"});
+    } else if (c->state == HTTP_STATE_WRITE && waiting_in_kernel(c) < c->waiting) {
+        note_progress(
+            c); /* a slow client: the kernel asks for more only once a good part of its buffer is free */
     } else {
         http_connection_close(c);
     }

@@ -63,6 +63,7 @@ struct http_connection {
     bool processing; /* http_connection_run is on the stack */
     bool paused, eof, close_after, discard_after, head_started, continue_owed;
     int64_t deadline;
+    int waiting; /* bytes in the kernel that the client had not taken when we last looked */
     size_t lingered;
     struct buf in, out;
     size_t in_at, out_at; /* used of it */
