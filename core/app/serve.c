@@ -253,6 +253,15 @@ static void hangup(int signum, void *arg)
     reload_logged(c);
 }
 
+static void refresh(void *arg)
+{
+    struct control *c = arg;
+    struct pipeline_health health;
+    auth_refresh(c->app->auth);
+    pipeline_health(atomic_load(&c->app->pipeline), &health);
+    hub_tick(c->app->hub, &health);
+}
+
 /* The roots of "a:b"; splits the text in place. */
 static size_t split_roots(char *text, const char **roots, size_t max)
 {
