@@ -3,6 +3,8 @@
 #ifndef LUNETTE_LUA_SCAN_H
 #define LUNETTE_LUA_SCAN_H
 
+#include <stdint.h>
+
 #include "base/arena.h"
 #include "base/err.h"
 
@@ -14,8 +16,23 @@ bool lua_scan_duplicate(const struct lua_scan *scan, struct str *key, unsigned *
                         unsigned *second_line);
 /* Line of the n-th (0-based) occurrence of a constant table key; 0: not found. */
 unsigned lua_scan_key_line(const struct lua_scan *scan, struct str key, unsigned n);
-/* Field paths in callbacks: x["path"], x:is("path|mod", …); modifiers cut off, each once. Over-inclusive on
- * purpose. `except`: name of one function field whose body is left out ("filter"), or NULL. */
+/* Field paths in functions: x["path"], x:is("path|mod", …), event.name; modifiers cut off, each once, in
+ * source order. Over-inclusive on purpose. `except`: name of one function field whose body is left out
+ * ("filter"), or NULL. Returns how many were written, at most `max`. */
 size_t lua_scan_paths(const struct lua_scan *scan, const char *except, struct str *paths, size_t max);
+
+/* The table constructors of the text, each a number. Those behind a key or at a position are found where they
+ * stand there literally: { … }, name { … } or name({ … }). LUA_SCAN_NONE: not found; it is fine as an
+ * argument. */
+#define LUA_SCAN_NONE UINT32_MAX
+uint32_t lua_scan_returned(const struct lua_scan *scan); /* of the file's `return` */
+uint32_t lua_scan_child(const struct lua_scan *scan, uint32_t table, struct str key);
+uint32_t lua_scan_item(const struct lua_scan *scan, uint32_t table, size_t index); /* 0-based */
+/* The first constructor with exactly these constant keys (at least one). */
+uint32_t lua_scan_like(const struct lua_scan *scan, const struct str *keys, size_t count);
+unsigned lua_scan_line(const struct lua_scan *scan, uint32_t table); /* 0: not found */
+/* Line of a key of that constructor and its place among its keys; false: it has no such key. */
+bool lua_scan_key(const struct lua_scan *scan, uint32_t table, struct str key, unsigned *line,
+                  unsigned *order);
 
 #endif

@@ -24,11 +24,11 @@ enum lval_kind {
     LVAL_ANY,
     LVAL_NONE,
     LVAL_KEYWORDS,
-    LVAL_EVERYTHING,
-    LVAL_NULL,      /* match */
-    LVAL_LIST_NAME, /* list "name": fields[0] is name */
-    LVAL_SAMPLE,    /* sample { … }, s:with { … } already merged */
-    LVAL_AT,        /* at({0, 60}, s, { arrive = {…} }): a table with fields "times", "sample", "arrive" */
+    LVAL_EVERYTHING, /* its type is LVAL_TABLE, empty */
+    LVAL_NULL,       /* null, and json.null; its type is LVAL_NIL */
+    LVAL_LIST_NAME,  /* list "name": fields[0] is name */
+    LVAL_SAMPLE,     /* sample { … }, s:with { … } already merged */
+    LVAL_AT,         /* at({0, 60}, s, { arrive = {…} }): a table with fields "times", "sample", "arrive" */
 };
 
 struct lval {
