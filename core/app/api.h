@@ -23,7 +23,7 @@ struct app {
     int listen_fd, metrics_fd;         /* -1: none */
     int port, metrics_port;
     int64_t started_ns;
-    struct api *apis[GROUP_SHARDS];    /* by worker; each is made and freed on its worker */
+    struct api *apis[GROUP_SHARDS]; /* by worker; each is made and freed on its worker */
     atomic_bool draining;
 };
 

@@ -1,5 +1,5 @@
-/* The commands besides serve. Each gets its own options and arguments, writes to standard output what was asked for and
- * to standard error what went wrong, and returns the exit code. */
+/* The commands besides serve. Each gets its own options and arguments, writes to standard output what was
+ * asked for and to standard error what went wrong, and returns the exit code. */
 #ifndef LUNETTE_APP_CLI_H
 #define LUNETTE_APP_CLI_H
 
@@ -24,8 +24,8 @@ extern const size_t cli_option_count;
 
 struct report;
 struct ruleset;
-/* The rules of the first argument (a file or folder), else of --rules and --plugins. NULL: EXIT_BROKEN_RULES; the report
- * says why. */
+/* The rules of the first argument (a file or folder), else of --rules and --plugins. NULL: EXIT_BROKEN_RULES;
+ * the report says why. */
 struct ruleset *cli_load_rules(const struct cli *cli, struct report *report);
 /* Errors and warnings for people on standard error. */
 void cli_print_report(const struct report *report);

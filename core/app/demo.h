@@ -14,7 +14,8 @@ int demo_events(struct str name, bool is_scenario, uint64_t seed, int64_t now_ns
                 struct err *err);
 
 struct demo;
-/* Begins to send ordinary traffic and now and then something bad: a timer of the control thread, through worker 0. */
+/* Begins to send ordinary traffic and now and then something bad: a timer of the control thread, through
+ * worker 0. */
 struct demo *demo_start(struct pipeline *pipeline, struct loop *loop);
 void demo_stop(struct demo *demo); /* NULL is fine */
 

@@ -19,7 +19,7 @@ static const struct {
     {"replay", cli_replay, "replay EVENTS.ndjson      recorded events through the rules, without a server"},
     {"explain", cli_explain, "explain RULE EVENT.json   why a rule matches an event, or not"},
     {"send", cli_send, "send EVENTS.ndjson        send events to a running server"},
-    {"bench", cli_bench, "bench                     how fast the engine judges events here"},
+    {"bench", cli_bench, "bench EVENTS.ndjson       how fast the engine judges events here"},
     {"backup", cli_backup, "backup FILE               copy the threats of a data folder"},
 };
 #define COMMANDS (sizeof(commands) / sizeof(commands[0]))

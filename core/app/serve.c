@@ -41,9 +41,6 @@ int serve_reload(struct app *app, struct err *err)
 
 /* ---- the pipeline's callbacks ---- */
 
-static struct api
-    *apis[GROUP_SHARDS]; /* by worker index; each written by its worker before the next one starts */
-
 static void worker_ready(struct worker *worker, void *context)
 {
     struct app *app = context;
