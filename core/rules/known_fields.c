@@ -148,9 +148,8 @@ static const struct field_set schema[] = {
     {"vulnerability", "category classification description enumeration id reference report_id "
                       "scanner.vendor score.base score.environmental score.temporal score.version severity"},
     /* Not of the schema: what senders of this platform may add. */
-    {"lunette.previous",
-     "timestamp source.ip source.geo.location.lat source.geo.location.lon source.geo.country_iso_code "
-     "source.geo.city_name"},
+    {"lunette.previous", "elapsed_seconds source.ip source.geo.location.lat source.geo.location.lon "
+                         "source.geo.country_iso_code source.geo.city_name"},
     {"lunette", "geo.speed_kmh geo.distance_km demo"},
 };
 

@@ -6,7 +6,7 @@
 
 #include "base/buf.h"
 #include "base/text.h"
-#include "rules/networks.h"
+#include "match/cidr.h"
 
 struct list *list_new(struct str name, struct str path)
 {
@@ -22,7 +22,7 @@ void list_free(struct list *list)
         return;
     vec_free(&list->entries);
     map_free(list->folded, NULL);
-    networks_free(list->networks);
+    arena_free(list->arena);
     free(list);
 }
 
@@ -116,22 +116,33 @@ static struct str fold_into(struct str s, struct buf *out)
     return buf_str(out);
 }
 
+/* An address alone needs no set: it is held as a text. */
+static bool is_network(struct str text, struct network *network)
+{
+    return text.len && memchr(text.ptr, '/', text.len) && network_parse(text, network, NULL) == 0;
+}
+
+struct networks {
+    VEC(struct network) all;
+};
+
 void list_finish(struct list *list)
 {
     struct buf scratch = BUF_EMPTY, folded = BUF_EMPTY;
+    struct networks networks = {0};
+    struct network network;
     list->folded = map_new();
     for (size_t i = 0; i < list->entries.count; i++) {
         struct str text = literal_text(&list->entries.items[i], &scratch);
         map_put(list->folded, fold_into(text, &folded), list);
-        struct network network;
-        if (!network_parse(text, &network))
-            continue;
-        if (list->networks == NULL)
-            list->networks = networks_new();
-        networks_add(list->networks, &network);
+        if (is_network(text, &network))
+            vec_push(&networks.all, network);
     }
-    if (list->networks)
-        networks_finish(list->networks);
+    if (networks.all.count) {
+        list->arena = arena_new(0);
+        list->networks = cidr_set_new(list->arena, networks.all.items, networks.all.count);
+    }
+    vec_free(&networks.all);
     buf_free(&scratch);
     buf_free(&folded);
 }
@@ -144,8 +155,9 @@ bool list_has(const struct list *list, struct str value)
     char stack[512];
     char *room = text_fold_max(value.len) <= sizeof(stack) ? stack : mem_alloc(text_fold_max(value.len));
     struct str folded = {room, text_fold(value, room)};
+    struct ip ip;
     bool has = map_get(list->folded, folded) != NULL ||
-               (list->networks && networks_hold(list->networks, value));
+               (list->networks && ip_parse(value, &ip) && cidr_set_has(list->networks, &ip));
     if (room != stack)
         free(room);
     return has;

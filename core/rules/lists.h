@@ -12,13 +12,14 @@
 #define LIST_ENTRIES_MAX 1000000
 #define LIST_ENTRY_MAX   4096 /* bytes */
 
-struct networks;
+struct cidr_set;
 
 struct list {
     struct str name, path;       /* path: of its file, for messages */
     VEC(struct literal) entries; /* from_list is set */
     struct map *folded;          /* texts as match compares them */
-    struct networks *networks;   /* entries that are networks ("10.0.0.0/8"); NULL: none */
+    struct cidr_set *networks;   /* entries that are networks ("10.0.0.0/8"), in `arena`; NULL: none */
+    struct arena *arena;         /* NULL: no networks */
 };
 
 struct list *list_new(struct str name, struct str path);

@@ -22,7 +22,8 @@ struct load {
     struct ruleset *set;
     struct arena *arena; /* the set's */
     struct known_fields *known;
-    VEC(struct load_file) rules, sources; /* what is left after replacing */
+    VEC(struct load_file) rules, sources;  /* what is left after replacing */
+    struct map *rule_files, *source_files; /* id -> struct load_file * of these */
 };
 
 /* One file being compiled: where its problems go. */
@@ -69,6 +70,8 @@ const char *did_you_mean(struct arena *arena, struct str name, const char *const
 
 /* A string, number, boolean or null; false for anything else. */
 bool literal_of(const struct lval *value, struct literal *out);
+/* "a string", "a sample", "null": for messages. */
+const char *value_name(const struct lval *value);
 /* What stands in a string with control characters as Lua escapes: for "write [[C:\temp]]". */
 const char *spelled(struct arena *arena, struct str s);
 bool has_control(struct str s);

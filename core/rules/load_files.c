@@ -107,27 +107,35 @@ static struct str id_of(const struct load_file *file)
     return id && id->type == LVAL_STRING ? id->s : STR("");
 }
 
+/* Where rules or sources are entered. */
+struct shelf {
+    const char *what;
+    struct load_file *items; /* with room for all files, so they stay where they are */
+    size_t *count;
+    struct map *by_id;
+};
+
 /* Enters a rule or source; one of the same id from an earlier root is replaced. */
-static void enter(struct load *load, const char *what, struct load_file *items, size_t *count,
-                  const struct load_file *file)
+static void enter(struct load *load, const struct shelf *shelf, const struct load_file *file)
 {
     struct unit unit = {.load = load, .file = file};
     struct str id = id_of(file);
-    for (size_t i = 0; i < *count && id.len; i++) {
-        const struct tree_file *other = items[i].from;
-        if (!str_equal(id_of(&items[i]), id))
-            continue;
-        if (other->root == file->from->root && other->kind == file->from->kind) {
-            unit_error(&unit, key_line(file->value, "id"), "the %s \"%.*s\" is also in %.*s; ids must differ",
-                       what, STR_ARG(id), STR_ARG(other->path));
-            return;
-        }
-        report_add(load->report, PROBLEM_NOTE, file->from->path.ptr, "replaces the %s \"%.*s\" of %.*s", what,
-                   STR_ARG(id), STR_ARG(other->path));
-        items[i] = *file;
+    struct load_file *earlier = id.len ? map_get(shelf->by_id, id) : NULL;
+    if (earlier == NULL) {
+        struct load_file *entered = &shelf->items[(*shelf->count)++];
+        *entered = *file;
+        map_put(shelf->by_id, id, entered);
         return;
     }
-    items[(*count)++] = *file;
+    const struct tree_file *other = earlier->from;
+    if (other->root == file->from->root && other->kind == file->from->kind) {
+        unit_error(&unit, key_line(file->value, "id"), "the %s \"%.*s\" is also in %.*s; ids must differ",
+                   shelf->what, STR_ARG(id), STR_ARG(other->path));
+        return;
+    }
+    report_add(load->report, PROBLEM_NOTE, file->from->path.ptr, "replaces the %s \"%.*s\" of %.*s",
+               shelf->what, STR_ARG(id), STR_ARG(other->path));
+    *earlier = *file;
 }
 
 /* A table without rule{} around it is a module, unless it looks like what somebody forgot to wrap. */
@@ -145,25 +153,16 @@ static void sort_file(struct load *load, const struct load_file *file)
 {
     struct unit unit = {.load = load, .file = file};
     const struct lval *value = file->value;
-    if (value->type == LVAL_NIL) {
-        unit_error(&unit, 0, "the file returns nothing; end it with return rule { … }");
-        return;
-    }
-    if (value->type != LVAL_TABLE) {
-        unit_error(&unit, 0,
-                   "the file returns a %s; expected rule { … }, source { … }, list { … } or a module's table",
-                   lval_name(value));
-        return;
-    }
     switch (value->kind) {
     case LVAL_PLAIN:
         sort_plain(&unit, value);
         break;
     case LVAL_RULE:
-        enter(load, "rule", load->rules.items, &load->rules.count, file);
+        enter(load, &(struct shelf){"rule", load->rules.items, &load->rules.count, load->rule_files}, file);
         break;
     case LVAL_SOURCE:
-        enter(load, "source", load->sources.items, &load->sources.count, file);
+        enter(load, &(struct shelf){"source", load->sources.items, &load->sources.count, load->source_files},
+              file);
         break;
     case LVAL_LIST:
         load_list_value(load, file);
@@ -175,7 +174,7 @@ static void sort_file(struct load *load, const struct load_file *file)
         break;
     default:
         unit_error(&unit, value->line, "the file returns %s; expected rule { … }, source { … } or list { … }",
-                   lval_name(value));
+                   value_name(value));
     }
 }
 

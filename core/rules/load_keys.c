@@ -73,8 +73,8 @@ void check_keys(struct unit *unit, const struct lval *table, const struct keys *
     }
     if (table->item_count) {
         unsigned line = table->items[0].line ? table->items[0].line : table->line;
-        unit_error(unit, line, "%s: a %s stands without a key; write key = value", keys->what,
-                   lval_name(&table->items[0]));
+        unit_error(unit, line, "%s: %s stands without a key; write key = value", keys->what,
+                   value_name(&table->items[0]));
     }
 }
 
@@ -99,8 +99,8 @@ const struct lval *key_of_type(struct unit *unit, const struct lval *table, cons
     const struct lval *value = lval_get(table, key);
     if (value == NULL || value->type == type)
         return value;
-    unit_error(unit, key_line(table, key), "%s: expected %s, got a %s", key, type_name(type),
-               lval_name(value));
+    unit_error(unit, key_line(table, key), "%s: expected %s, got %s", key, type_name(type),
+               value_name(value));
     return NULL;
 }
 
@@ -146,7 +146,7 @@ bool key_duration(struct unit *unit, const struct lval *table, const char *key, 
     }
     struct err err = {0};
     if (value->type != LVAL_STRING) {
-        unit_error(unit, line, "%s: expected a duration like \"10m\", got a %s", key, lval_name(value));
+        unit_error(unit, line, "%s: expected a duration like \"10m\", got %s", key, value_name(value));
         return false;
     }
     if (duration_parse(value->s, out, &err) != 0) {

@@ -91,7 +91,7 @@ void load_list_value(struct load *load, const struct load_file *file)
         struct err err = {0};
         unsigned line = item->line ? item->line : value->line;
         if (!literal_of(item, &literal) || literal.type == LITERAL_NULL)
-            unit_error(&unit, line, "list: expected a string or a number, got a %s", lval_name(item));
+            unit_error(&unit, line, "list: expected a string or a number, got %s", value_name(item));
         else if (list_add(list, &literal, &err) != 0)
             unit_error(&unit, line, "list: %s", err.message);
     }

@@ -93,8 +93,8 @@ static void add_value(struct match_build *build, const struct lval_field *field,
     if (value->type == LVAL_TABLE && value->kind == LVAL_LIST_NAME) {
         add_list(build, line, list_name(value), out);
     } else if (!literal_of(value, &literal)) {
-        problem(build, line, "match[\"%.*s\"]: expected a string, a number, true or false, got a %s",
-                STR_ARG(field->key), lval_name(value));
+        problem(build, line, "match[\"%.*s\"]: expected a string, a number, true or false, got %s",
+                STR_ARG(field->key), value_name(value));
     } else if (literal.type == LITERAL_STRING && has_control(literal.text)) {
         const char *text = spelled(build->arena, literal.text);
         problem(build, line, "match[\"%.*s\"]: \"%s\" holds a control character; write [[%s]]",
@@ -123,7 +123,7 @@ static void add_values(struct match_build *build, const struct lval_field *field
                 STR_ARG(key));
     for (size_t i = 0; i < value->item_count; i++) {
         const struct lval *item = &value->items[i];
-        if (item->type == LVAL_TABLE && item->kind == LVAL_NULL)
+        if (item->kind == LVAL_NULL)
             problem(build, field->line,
                     "match[\"%.*s\"]: null inside a list; write any { { [\"%.*s\"] = null }, { [\"%.*s\"] = "
                     "… } }",
@@ -220,7 +220,7 @@ static void stands_alone(struct match_build *build, const struct lval *table, co
     else if (item->type == LVAL_FUNCTION)
         problem(build, line, "match: a function cannot stand here; write filter = function(event) … end");
     else
-        problem(build, line, "match: a %s stands alone; write [\"field\"] = value", lval_name(item));
+        problem(build, line, "match: %s stands alone; write [\"field\"] = value", value_name(item));
 }
 
 static struct match_node *build_node(struct match_build *build, const struct lval *table, unsigned depth)
@@ -257,8 +257,8 @@ static struct match_node *build_node(struct match_build *build, const struct lva
 const struct match_node *build_match(struct match_build *build, const struct lval *value)
 {
     if (!is_node(value)) {
-        problem(build, value->line,
-                "match: expected a table, got a %s; write match = { [\"field\"] = value }", lval_name(value));
+        problem(build, value->line, "match: expected a table, got %s; write match = { [\"field\"] = value }",
+                value_name(value));
         return NULL;
     }
     const struct match_node *node = build_node(build, value, 0);

@@ -89,8 +89,8 @@ static void load_values(struct unit *unit, struct source_map *map, const struct 
             continue;
         if (pair->value.type != LVAL_STRING) {
             unit_error(unit, pair->line ? pair->line : field->line,
-                       "values[\"%.*s\"].%.*s: expected a string, got a %s", STR_ARG(field->key),
-                       STR_ARG(pair->key), lval_name(&pair->value));
+                       "values[\"%.*s\"].%.*s: expected a string, got %s", STR_ARG(field->key),
+                       STR_ARG(pair->key), value_name(&pair->value));
             return;
         }
         pairs[count][0] = pair->key;
@@ -118,8 +118,8 @@ static void load_const(struct unit *unit, struct source_map *map, const struct l
         value = value_bool(field->value.b);
         break;
     default:
-        unit_error(unit, field->line, "const[\"%.*s\"]: expected a string, a number, true or false, got a %s",
-                   STR_ARG(field->key), lval_name(&field->value));
+        unit_error(unit, field->line, "const[\"%.*s\"]: expected a string, a number, true or false, got %s",
+                   STR_ARG(field->key), value_name(&field->value));
         return;
     }
     if (source_map_const(map, field->key, &value, &err) != 0)
@@ -144,8 +144,8 @@ static void load_each(struct unit *unit, const char *key, struct source_map *map
     if (table == NULL)
         return;
     if (table->item_count)
-        unit_error(unit, key_line(unit->file->value, key), "%s: a %s stands without a key", key,
-                   lval_name(&table->items[0]));
+        unit_error(unit, key_line(unit->file->value, key), "%s: %s stands without a key", key,
+                   value_name(&table->items[0]));
     for (size_t i = 0; i < table->field_count; i++)
         load(unit, map, &table->fields[i]);
 }

@@ -19,16 +19,6 @@ static void sample_error(const struct test_unit *at, const char *what)
     unit_error(at->unit, at->line, "test \"%.*s\": %s", STR_ARG(at->test->name), what);
 }
 
-static bool source_known(struct load *load, struct str id)
-{
-    for (size_t i = 0; i < load->sources.count; i++) {
-        const struct lval *other = lval_get(load->sources.items[i].value, "id");
-        if (other && other->type == LVAL_STRING && str_equal(other->s, id))
-            return true;
-    }
-    return false;
-}
-
 static void no_such_source(const struct test_unit *at, struct str id)
 {
     struct load *load = at->unit->load;
@@ -61,7 +51,7 @@ static bool raw_sample(const struct test_unit *at, const struct lval *sample, st
         return false;
     }
     event->source = source->s;
-    if (!source_known(at->unit->load, source->s))
+    if (map_get(at->unit->load->source_files, source->s) == NULL)
         no_such_source(at, source->s);
     return true;
 }

@@ -9,7 +9,7 @@
 
 bool literal_of(const struct lval *value, struct literal *out)
 {
-    *out = (struct literal){0};
+    *out = (struct literal){.type = LITERAL_NULL};
     switch (value->type) {
     case LVAL_STRING:
         out->type = LITERAL_STRING;
@@ -28,12 +28,35 @@ bool literal_of(const struct lval *value, struct literal *out)
         out->type = LITERAL_BOOL;
         out->b = value->b;
         return true;
-    case LVAL_TABLE:
-        out->type = LITERAL_NULL;
+    case LVAL_NIL:
         return value->kind == LVAL_NULL;
     default:
         return false;
     }
+}
+
+const char *value_name(const struct lval *value)
+{
+    static const char *const types[] = {"nil",      "a boolean",  "a number", "a number",
+                                        "a string", "a function", "a table"};
+    static const char *const kinds[] = {
+        [LVAL_RULE] = "a rule",
+        [LVAL_SOURCE] = "a source",
+        [LVAL_POLICY] = "a policy",
+        [LVAL_AGENT] = "an agent",
+        [LVAL_EXCEPTION] = "an exception",
+        [LVAL_LIST] = "a list",
+        [LVAL_ALL] = "all { … }",
+        [LVAL_ANY] = "any { … }",
+        [LVAL_NONE] = "none { … }",
+        [LVAL_KEYWORDS] = "keywords { … }",
+        [LVAL_EVERYTHING] = "everything",
+        [LVAL_NULL] = "null",
+        [LVAL_LIST_NAME] = "a list",
+        [LVAL_SAMPLE] = "a sample",
+        [LVAL_AT] = "at(…)",
+    };
+    return value->kind == LVAL_PLAIN ? types[value->type] : kinds[value->kind];
 }
 
 bool has_control(struct str s)
@@ -67,10 +90,6 @@ static const char *put_json(struct buf *out, const struct lval *value, unsigned 
 static const char *put_table(struct buf *out, const struct lval *table, unsigned depth)
 {
     const char *why = NULL;
-    if (table->kind == LVAL_NULL) {
-        buf_puts(out, "null");
-        return NULL;
-    }
     if (table->kind != LVAL_PLAIN && table->kind != LVAL_SAMPLE)
         return "only strings, numbers, booleans, null, lists and tables can stand in a sample";
     if (table->item_count && table->field_count)
@@ -109,10 +128,13 @@ static const char *put_json(struct buf *out, const struct lval *value, unsigned 
     case LVAL_BOOL:
         buf_puts(out, value->b ? "true" : "false");
         return NULL;
+    case LVAL_NIL:
+        buf_puts(out, "null");
+        return value->kind == LVAL_NULL ? NULL : "nil cannot stand in a sample; write null";
     case LVAL_TABLE:
         return put_table(out, value, depth);
     default:
-        return "a function or nil cannot stand in a sample";
+        return "a function cannot stand in a sample";
     }
 }
 

@@ -155,6 +155,8 @@ struct ruleset *ruleset_load(const struct tree *tree, struct report *report)
     struct load load = {
         .tree = tree, .report = report, .set = set, .arena = set->arena, .known = known_fields_new()};
     size_t before = report->errors;
+    load.rule_files = map_new();
+    load.source_files = map_new();
     take_notes(tree, report);
     load_files(&load);
     if (set->list_count)
@@ -167,6 +169,8 @@ struct ruleset *ruleset_load(const struct tree *tree, struct report *report)
         compile(&load);
     vec_free(&load.rules);
     vec_free(&load.sources);
+    map_free(load.rule_files, NULL);
+    map_free(load.source_files, NULL);
     known_fields_free(load.known);
     if (report->errors == before)
         return set;
