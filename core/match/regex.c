@@ -9,6 +9,7 @@
 #define PATTERN_MAX 8192
 #define REPEAT_MAX  1000
 #define GROUPS_MAX  255
+#define TOO_LARGE   120  /* PCRE2's number for: more than 64 KiB once compiled */
 #define HEAP_KIB    4096 /* of the interpreter, where there is no JIT */
 #define STACK_START 32768
 #define STACK_MAX   (1024 * 1024)
@@ -137,7 +138,8 @@ static pcre2_code *compile(struct str pattern, unsigned flags, struct err *err)
     PCRE2_UCHAR message[160];
     if (pcre2_get_error_message(error, message, sizeof(message)) < 0)
         message[0] = 0;
-    err_set(err, ERR_INVALID, "regular expression, offset %zu: %s", (size_t)offset, (const char *)message);
+    err_set(err, error == TOO_LARGE ? ERR_LIMIT : ERR_INVALID, "regular expression, offset %zu: %s",
+            (size_t)offset, (const char *)message);
     return NULL;
 }
 

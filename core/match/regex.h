@@ -13,8 +13,9 @@ struct regex;
 struct regex_scratch; /* one a thread */
 
 enum regex_flags { REGEX_CASELESS = 1, REGEX_MULTILINE = 2, REGEX_DOTALL = 4 };
-/* Patterns up to 8 KiB (ERR_LIMIT) and 255 groups; ERR_INVALID with the offset; counted repetitions above
- * 1,000 and callouts are refused. UTF-8; in a subject, bytes that are not UTF-8 match nothing. */
+/* Patterns up to 8 KiB, 64 KiB once compiled, and 255 groups (ERR_LIMIT); ERR_INVALID with the offset;
+ * counted repetitions above 1,000 and callouts are refused. UTF-8; in a subject, bytes that are not UTF-8
+ * match nothing. */
 struct regex *regex_new(struct str pattern, unsigned flags, struct err *err);
 /* Would regex_new take it? 0 or -1; cheaper. */
 int regex_check(struct str pattern, unsigned flags, struct err *err);
