@@ -76,8 +76,8 @@ return rule {
   tests = {
     { "London to New York in ten minutes", events = at({ 0 }, jump),
       expect = { threats = 1, severity = "high", dedup = "ana", type = "geo_anomaly",
-                 title = "ana signed in 5570 km away: 33422 km/h",
-                 context = { ["lunette.geo.distance_km"] = 5570, ["lunette.geo.speed_kmh"] = 33422 } } },
+                 title = "ana signed in 5570 km away: 33423 km/h",
+                 context = { ["lunette.geo.distance_km"] = 5570, ["lunette.geo.speed_kmh"] = 33423 } } },
     { "London to New York in ten hours is a flight",
       events = at({ 0 }, jump:with { ["lunette.previous.elapsed_seconds"] = 36000 }), expect = { threats = 0 } },
     { "numbers as text are numbers",
