@@ -14,6 +14,7 @@ struct checkpoint {
     atomic_bool stop, wants_all;
     atomic_bool broken; /* a change was lost: only a whole round can stand in the log again */
     _Atomic uint64_t stands_at[GROUP_SHARDS];
+    uint64_t stands_next[GROUP_SHARDS];
     VEC(struct saved_state *) queue; /* in order of arrival */
     unsigned rewriting;              /* workers of a whole round still to come; 0: not rewriting */
     size_t state_bytes;              /* of the round under way */
@@ -49,11 +50,14 @@ static int append(struct checkpoint *c, struct saved_state *saved, struct err *e
     return state_log_sync(c->log, err);
 }
 
+/* What a whole round saves stands only once its file is the log: until then a crash finds the old one. */
 static void stand(struct checkpoint *c, const struct saved_state *saved)
 {
     for (unsigned i = 0; i < GROUP_SHARDS; i++)
         if (saved->shards[i].cap)
-            atomic_store(&c->stands_at[i], saved->stands_at);
+            c->stands_next[i] = saved->stands_at;
+    for (unsigned i = 0; i < GROUP_SHARDS && c->rewriting == 0; i++)
+        atomic_store(&c->stands_at[i], c->stands_next[i]);
 }
 
 /* A whole round goes into a new file, which becomes the log with its last worker. */
@@ -132,7 +136,7 @@ struct checkpoint *checkpoint_start(struct state_log *log, struct writer *writer
     c->log = log;
     c->writer = writer;
     for (unsigned i = 0; i < GROUP_SHARDS; i++)
-        atomic_init(&c->stands_at[i], stands_at[i]);
+        atomic_init(&c->stands_at[i], c->stands_next[i] = stands_at[i]);
     c->thread = thread_start("checkpoint", checkpoint_main, c, err);
     if (c->thread == NULL) {
         mailbox_free(c->box);

@@ -33,6 +33,7 @@ struct pipeline {
     char epoch[17];
     uint8_t shard_key[16];
     uint64_t stands_at[GROUP_SHARDS];
+    bool unreadable[GROUP_SHARDS];            /* of the state log; filled from the journal alone */
     struct group_shard *shards[GROUP_SHARDS]; /* until the workers take them */
 
     pthread_mutex_t set_lock;
@@ -246,13 +247,14 @@ static int load_record(unsigned shard, uint64_t batch, struct str payload, void 
 {
     struct pipeline *p = arg;
     struct err err = {0};
-    if (shard >= GROUP_SHARDS)
-        return 0;
+    if (shard >= GROUP_SHARDS || p->unreadable[shard])
+        return 0; /* differences mean nothing without what they differ from */
     if (group_load(p->shards[shard], payload, &err) != 0) {
         LOG_ERR(LOG_ERROR, "state.load", &err); /* the shard starts empty; the journal fills it */
         group_shard_free(p->shards[shard]);
         p->shards[shard] = group_shard_new(p->options.state_max / GROUP_SHARDS);
         p->stands_at[shard] = 0;
+        p->unreadable[shard] = true;
         return 0;
     }
     p->stands_at[shard] = batch;
