@@ -1,6 +1,7 @@
 /* What the writer stores: threats with their columns, members, notes, audit. */
 #include "data/store_sqlite.h"
 
+#include "base/json.h"
 #include "base/text.h"
 
 /* Text that `q` looks into, folded: title, summary, rule, entities, a line each. */
@@ -156,21 +157,18 @@ int store_add_note(struct store *store, const char *threat_id, int64_t now_ns, s
 }
 
 /* The detail is copied into answers as it is, so it must not break them. */
-static bool is_object(struct str json)
+static int check_object(struct str text, struct err *err)
 {
-    struct str key, value;
-    int more;
-    while ((more = threat_extra_next(&json, &key, &value)) == 1)
-        ;
-    return more == 0;
+    struct json *json = json_parse(text, NULL, err);
+    bool object = json && json_kind(json) == JSON_KIND_OBJECT;
+    json_free(json);
+    return object ? 0 : err_set(err, ERR_INVALID, "expected a JSON object as the detail of an audit record");
 }
 
 int store_audit(struct store *store, int64_t now_ns, struct str who, struct str action, struct str target,
                 struct str detail_json, struct err *err)
 {
-    if (detail_json.len && !is_object(detail_json))
-        return err_set(err, ERR_INVALID, "expected a JSON object as the detail of an audit record");
-    if (store_must_write(store, err))
+    if (store_must_write(store, err) || (detail_json.len && check_object(detail_json, err)))
         return -1;
     return sql_run(&store->sql, SQL_AUDIT_PUT, err, "itttt", now_ns, who, action, target, detail_json);
 }
