@@ -22,13 +22,13 @@ struct map {
     size_t mask, count;
 };
 
-/* Keys may come from outside, so that the order of slots must not be guessable. */
-static uint64_t seed;
+/* Keys may come from outside, so that nobody may choose which ones collide. */
+static uint8_t seed[16];
 static pthread_once_t seed_once = PTHREAD_ONCE_INIT;
 
 static void seed_make(void)
 {
-    id_random(&seed, sizeof(seed));
+    id_random(seed, sizeof(seed));
 }
 
 struct map *map_new(void)
@@ -87,13 +87,13 @@ static void grow(struct map *map)
 
 void *map_get(const struct map *map, struct str key)
 {
-    const struct slot *slot = find(map, key, hash_fast(key, seed));
+    const struct slot *slot = find(map, key, hash_keyed(key, seed));
     return slot->key ? slot->value : NULL;
 }
 
 void *map_put(struct map *map, struct str key, void *value)
 {
-    uint64_t hash = hash_fast(key, seed);
+    uint64_t hash = hash_keyed(key, seed);
     struct slot *slot = find(map, key, hash);
     if (slot->key) {
         void *replaced = slot->value;
@@ -124,7 +124,7 @@ static void close_hole(struct map *map, size_t hole)
 
 void *map_take(struct map *map, struct str key)
 {
-    struct slot *slot = find(map, key, hash_fast(key, seed));
+    struct slot *slot = find(map, key, hash_keyed(key, seed));
     if (!slot->key)
         return NULL;
     void *value = slot->value;
