@@ -4,12 +4,13 @@
 
 /* After a refusal Lua collects all garbage and asks once more. Only when that is refused too is the memory
  * really used up; and then a script that catches the error must not go on, hence the kill. */
-static bool refuse(struct lua_runtime *runtime, bool over)
+static bool refuse(struct lua_runtime *runtime, bool over, bool is_object)
 {
     struct lua_memory *memory = &runtime->memory;
 
-    if (!over && !memory->refused && memory->stress && ++memory->count % memory->stress == 0) {
-        memory->refused = true; /* tests: makes Lua collect here */
+    /* For tests: makes Lua collect here. It does so for objects; the buffers of its library just fail. */
+    if (memory->stress && is_object && !over && !memory->refused && ++memory->count % memory->stress == 0) {
+        memory->refused = true;
         return true;
     }
     if (over && memory->refused)
@@ -22,7 +23,8 @@ void *lua_memory_resize(void *context, void *ptr, size_t osize, size_t nsize)
 {
     struct lua_runtime *runtime = context;
     struct lua_memory *memory = &runtime->memory;
-    bool is_string = ptr == NULL && osize == LUA_TSTRING; /* for new blocks osize is the kind of object */
+    bool is_object = ptr == NULL && osize != 0; /* osize is its kind then, not a size */
+    bool is_string = is_object && osize == LUA_TSTRING;
     size_t old = ptr ? osize : 0;
     void *moved;
 
@@ -34,7 +36,7 @@ void *lua_memory_resize(void *context, void *ptr, size_t osize, size_t nsize)
     if (nsize > old && !memory->unlimited) {
         bool over = memory->used + (nsize - old) > memory->limit ||
                     (is_string && nsize > LUA_STRING_MAX + 64);
-        if (refuse(runtime, over))
+        if (refuse(runtime, over, is_object))
             return NULL;
     }
     moved = realloc(ptr, nsize);

@@ -1,0 +1,3 @@
+-- The host collects.
+-- ends: error "collectgarbage is not available"
+collectgarbage("stop")

@@ -1,0 +1,3 @@
+-- debug opens everything.
+-- ends: error "debug is not available"
+return debug.getregistry()

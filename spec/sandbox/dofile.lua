@@ -1,0 +1,3 @@
+-- No files.
+-- ends: error "dofile is not available"
+dofile("/etc/passwd")

@@ -1,0 +1,3 @@
+-- Nor by way of table.
+-- ends: error "plain tables"
+table.insert(_ENV, 1)

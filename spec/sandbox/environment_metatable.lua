@@ -1,0 +1,3 @@
+-- The environment cannot be opened.
+-- ends: error "protected metatable"
+setmetatable(_ENV, nil)

@@ -1,0 +1,3 @@
+-- No files.
+-- ends: error "io is not available"
+io.open("/etc/passwd")

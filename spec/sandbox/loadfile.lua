@@ -1,0 +1,3 @@
+-- No files.
+-- ends: error "loadfile is not available"
+return loadfile("/etc/passwd")

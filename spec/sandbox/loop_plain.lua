@@ -1,0 +1,3 @@
+-- A loop without end is stopped.
+-- ends: timeout within 30 ms
+while true do end

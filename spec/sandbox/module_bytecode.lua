@@ -1,0 +1,3 @@
+-- A module in bytecode.
+-- ends: error "attempt to load a binary chunk"
+require "bytecode"

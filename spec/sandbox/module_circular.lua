@@ -1,0 +1,3 @@
+-- Modules that require each other.
+-- ends: error "requires itself"
+require "circle"

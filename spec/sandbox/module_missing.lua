@@ -1,0 +1,3 @@
+-- A module that is not there.
+-- ends: error "no module \"nowhere\""
+require "nowhere"

@@ -1,0 +1,3 @@
+-- next has a random order.
+-- ends: error "use pairs"
+return next({})

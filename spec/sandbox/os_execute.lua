@@ -1,0 +1,3 @@
+-- No processes.
+-- ends: error "os has no"
+os.execute("true")

@@ -1,0 +1,3 @@
+-- No environment.
+-- ends: error "os has no"
+return os.getenv("HOME")

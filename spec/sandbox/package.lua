@@ -1,0 +1,3 @@
+-- No search paths.
+-- ends: error "package is not available"
+return package.loadlib

@@ -1,0 +1,3 @@
+-- print writes to the log.
+-- ends: ok
+print("hello", 1, nil, {})

@@ -1,0 +1,3 @@
+-- A pattern that is none.
+-- ends: error "re: "
+return re.test("x", "(")

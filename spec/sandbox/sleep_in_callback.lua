@@ -1,0 +1,3 @@
+-- Callbacks cannot wait.
+-- ends: error "sleep waits"
+sleep(1)

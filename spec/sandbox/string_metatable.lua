@@ -1,0 +1,3 @@
+-- The metatable of texts is shared by all rules.
+-- ends: error "getmetatable is not available"
+getmetatable("").__index.upper = function() return "" end

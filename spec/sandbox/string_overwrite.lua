@@ -1,0 +1,3 @@
+-- One rule cannot change a function for the others.
+-- ends: error "string.upper is read-only"
+string.upper = function() return "" end

@@ -1,0 +1,3 @@
+-- Nor by rawset.
+-- ends: error "rawset is not available"
+rawset(string, "upper", 1)

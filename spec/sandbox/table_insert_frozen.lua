@@ -1,0 +1,3 @@
+-- Nor by the functions of table.
+-- ends: error "plain tables"
+table.insert(string, 1)

@@ -1,0 +1,3 @@
+-- Sorting a module in place.
+-- ends: error "plain tables"
+table.sort(require "numbers")

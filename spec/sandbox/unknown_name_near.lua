@@ -1,0 +1,3 @@
+-- A name misspelt.
+-- ends: error "did you mean tostring"
+return tostrin(1)

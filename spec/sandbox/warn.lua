@@ -1,0 +1,3 @@
+-- No writing to stderr.
+-- ends: error "use log.warn"
+warn("@on")

@@ -1,0 +1,3 @@
+-- Weak tables would make results depend on the collector.
+-- ends: error "weak tables"
+setmetatable({}, { __mode = "k" })
