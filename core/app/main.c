@@ -1,4 +1,5 @@
 /* lunette: one binary, a few commands. */
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -94,8 +95,14 @@ static int run_command(size_t which, int argc, char **argv)
     return rc;
 }
 
+/* A batch's memory comes and goes thousands of times a second: giving it back to the kernel each time costs a
+ * tenth of all time. */
+#define TRIM_ABOVE (64 << 20)
+
 int main(int argc, char **argv)
 {
+    mallopt(M_TRIM_THRESHOLD, TRIM_ABOVE);
+    mallopt(M_MMAP_THRESHOLD, TRIM_ABOVE / 2);
     if (argc < 2)
         return usage(stderr, EXIT_USAGE);
     if (strcmp(argv[1], "serve") == 0)

@@ -142,18 +142,35 @@ static void sha_end(EVP_MD_CTX *context, uint8_t out[32])
         die("SHA-256 does not end");
 }
 
+static void put_length(unsigned char prefix[8], uint64_t len)
+{
+    for (int b = 0; b < 8; b++)
+        prefix[b] = (unsigned char)(len >> (8 * b));
+}
+
+/* Parts are gathered: a call of the library costs more than hashing an event id. */
 struct id128 hash_id(const struct str *parts, size_t count)
 {
+    unsigned char gathered[512], digest[32];
+    size_t used = 0;
     EVP_MD_CTX *context = sha_begin();
     for (size_t i = 0; i < count; i++) {
-        uint64_t len = parts[i].len;
-        unsigned char prefix[8];
-        for (int b = 0; b < 8; b++)
-            prefix[b] = (unsigned char)(len >> (8 * b));
-        sha_add(context, prefix, sizeof(prefix));
-        sha_add(context, parts[i].ptr, parts[i].len);
+        if (used + 8 + parts[i].len > sizeof(gathered)) {
+            sha_add(context, gathered, used);
+            used = 0;
+        }
+        put_length(gathered + used, parts[i].len);
+        used += 8;
+        if (parts[i].len > sizeof(gathered) - 8) {
+            sha_add(context, gathered, used);
+            sha_add(context, parts[i].ptr, parts[i].len);
+            used = 0;
+        } else if (parts[i].len) {
+            memcpy(gathered + used, parts[i].ptr, parts[i].len);
+            used += parts[i].len;
+        }
     }
-    uint8_t digest[32];
+    sha_add(context, gathered, used);
     sha_end(context, digest);
     struct id128 id;
     memcpy(id.bytes, digest, sizeof(id.bytes));
