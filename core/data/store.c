@@ -64,7 +64,7 @@ static int set_up(struct store *store, struct err *err)
     store->seq = store->committed_seq = (uint64_t)seq;
     if (store->memory)
         return 0;
-    store->checkpoint = checkpoint_start(store->name, err);
+    store->checkpoint = store_checkpoint_start(store->name, err);
     sqlite3_wal_hook(store->sql.db, wal_grew, store);
     return store->checkpoint ? 0 : -1;
 }
@@ -94,7 +94,7 @@ void store_close(struct store *store)
         return;
     if (store->writing)
         store_rollback(store);
-    checkpoint_stop(store->checkpoint);
+    store_checkpoint_stop(store->checkpoint);
     sql_close(&store->sql);
     counters_free(store->counters);
     pthread_rwlock_destroy(&store->lock);

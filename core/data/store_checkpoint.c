@@ -37,7 +37,7 @@ static void checkpoint_main(void *arg)
     pthread_mutex_unlock(&checkpoint->lock);
 }
 
-struct checkpoint *checkpoint_start(const char *path, struct err *err)
+struct checkpoint *store_checkpoint_start(const char *path, struct err *err)
 {
     struct checkpoint *checkpoint = mem_zalloc(1, sizeof *checkpoint);
     pthread_mutex_init(&checkpoint->lock, NULL);
@@ -45,7 +45,7 @@ struct checkpoint *checkpoint_start(const char *path, struct err *err)
     if (sql_open(&checkpoint->sql, path, NULL, 0, err) == 0 &&
         (checkpoint->thread = thread_start("checkpoint", checkpoint_main, checkpoint, err)))
         return checkpoint;
-    checkpoint_stop(checkpoint);
+    store_checkpoint_stop(checkpoint);
     return NULL;
 }
 
@@ -57,7 +57,7 @@ void checkpoint_wake(struct checkpoint *checkpoint)
     pthread_mutex_unlock(&checkpoint->lock);
 }
 
-void checkpoint_stop(struct checkpoint *checkpoint)
+void store_checkpoint_stop(struct checkpoint *checkpoint)
 {
     if (!checkpoint)
         return;

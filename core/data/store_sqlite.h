@@ -74,9 +74,9 @@ int store_must_write(const struct store *store, struct err *err);
 int store_forget_entities(struct store *store, const struct threat *threat, struct err *err);
 
 /* store_checkpoint.c: a thread that moves the WAL into the file, passively. */
-struct checkpoint *checkpoint_start(const char *path, struct err *err);
+struct checkpoint *store_checkpoint_start(const char *path, struct err *err);
 void checkpoint_wake(struct checkpoint *checkpoint);
-void checkpoint_stop(struct checkpoint *checkpoint); /* NULL is fine */
+void store_checkpoint_stop(struct checkpoint *checkpoint); /* NULL is fine */
 
 static inline int64_t hour_of(int64_t ns)
 {
