@@ -38,7 +38,9 @@ struct ws_hooks {
 
 struct ws_server *ws_server_start(const struct ws_options *options, const struct ws_hooks *hooks,
                                   struct err *err);
-/* Close frames (1001) to all, at most limit_ns, then ends the thread. No other call may run beside it. */
+/* Does what is queued, sends close frames (1001) to all and waits for theirs at most limit_ns, then ends the
+ * thread and frees everything. No other call may run beside it. Hooks of clients that are open even then are
+ * called on the caller's thread. */
 void ws_server_stop(struct ws_server *server, int64_t limit_ns);
 
 /* Worker thread: checks the upgrade (RFC 6455 4.2.1), answers 4xx/503 itself, or hands the connection over.
@@ -46,7 +48,8 @@ void ws_server_stop(struct ws_server *server, int64_t limit_ns);
 void ws_server_upgrade(struct ws_server *server, struct http_request *request, void *user,
                        void (*drop_user)(void *));
 /* Any thread: one message for all clients. `size`: its bytes, counted against the ring. Never waits; false
- * when the input queue (65,536 messages) is full: the caller must then publish a gap of its own. */
+ * when the input queue (65,536 messages) is full or the server stops: the caller must then publish a gap of
+ * its own. */
 bool ws_server_publish(struct ws_server *server, void *message, size_t size);
 /* Hub thread: a frame for one client only, before anything later of the ring. */
 void ws_client_send(struct ws_client *client, struct str text);

@@ -545,7 +545,10 @@ static void workers_share_one_listening_socket(void **state)
     struct trial workers[WORKERS];
     start_with(&http_limits_default);
     for (int i = 0; i < WORKERS; i++) {
-        workers[i] = trial;
+        workers[i] = (struct trial){.limits = http_limits_default,
+                                    .routes = routes,
+                                    .route_count = sizeof routes / sizeof *routes,
+                                    .listening = trial.listening};
         workers[i].loop = loop_new();
         workers[i].box = mailbox_new(4, &workers[i]);
         workers[i].thread = thread_start("http", trial_main, &workers[i], NULL);
