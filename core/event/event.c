@@ -40,7 +40,7 @@ struct event *event_chain_new(struct arena *arena, const struct fields *fields, 
     return event;
 }
 
-struct event *event_new(struct arena *arena, const struct fields *fields, uint32_t cap)
+struct event *event_make(struct arena *arena, const struct fields *fields, uint32_t cap)
 {
     return event_chain_new(arena, fields, cap < 8 ? 8 : cap < VALUES_MOST ? cap : VALUES_MOST);
 }
@@ -89,7 +89,7 @@ void event_chain_link(struct event *event, struct arena *arena, uint32_t index)
     event->chains_used++;
 }
 
-void event_add(struct event *event, struct arena *arena, uint32_t slot, const struct value *value)
+void event_put(struct event *event, struct arena *arena, uint32_t slot, const struct value *value)
 {
     struct value copy = *value; /* *value may be one of the event's own, which move when they grow */
     struct event_value *added = event_chain_append(event, arena);
@@ -164,7 +164,7 @@ void event_freeze(struct event *event, struct arena *arena)
         if (!(event->quality >> bit & 1))
             continue;
         struct value word = value_string(str_from(quality_names[bit]));
-        event_add(event, arena, FIELD_EVENT_QUALITY, &word);
+        event_put(event, arena, FIELD_EVENT_QUALITY, &word);
     }
     close_gaps(event, arena);
 }

@@ -89,9 +89,9 @@ int event_parse(struct event_parser *parser, const struct fields *fields, struct
                 struct arena *arena, struct event **event, struct err *err);
 
 /* An empty event to be filled by hand (stored members, tests). */
-struct event *event_new(struct arena *arena, const struct fields *fields, uint32_t cap);
+struct event *event_make(struct arena *arena, const struct fields *fields, uint32_t cap);
 /* Appends a value to the slot's list. Text is borrowed. */
-void event_add(struct event *event, struct arena *arena, uint32_t slot, const struct value *value);
+void event_put(struct event *event, struct arena *arena, uint32_t slot, const struct value *value);
 /* Removes all values of the slot. */
 void event_clear(struct event *event, uint32_t slot);
 

@@ -111,7 +111,7 @@ static bool unpack_value(struct str *at, struct arena *arena, struct value *valu
 struct event *event_unpack(struct str packed, const struct fields *fields, const uint32_t *slots,
                            size_t count, struct arena *arena, struct err *err)
 {
-    struct event *event = event_new(arena, fields, (uint32_t)(count < 64 ? count : 64));
+    struct event *event = event_make(arena, fields, (uint32_t)(count < 64 ? count : 64));
     while (packed.len) {
         uint32_t index, values;
         bool whole = unpack_u16(&packed, &index) && unpack_u16(&packed, &values) && index < count;
@@ -119,7 +119,7 @@ struct event *event_unpack(struct str packed, const struct fields *fields, const
             struct value value;
             whole = unpack_value(&packed, arena, &value);
             if (whole)
-                event_add(event, arena, slots[index], &value);
+                event_put(event, arena, slots[index], &value);
         }
         if (!whole) {
             err_set(err, ERR_CORRUPT, "a packed event is broken %zu bytes before its end", packed.len);

@@ -182,7 +182,7 @@ LUA_RAISES static void write_value(lua_State *L, const struct lua_call *call, ui
 
     if (call->event->count >= VALUES_MAX)
         luaL_error(L, "an event holds at most %d values", VALUES_MAX);
-    event_add(call->event, call->arena, slot, &value);
+    event_put(call->event, call->arena, slot, &value);
 }
 
 static int write_field(lua_State *L)

@@ -133,7 +133,7 @@ static struct event *stored_event(struct question *q, const struct rule *rule,
     struct event *event = event_unpack(fields, q->detector->set->fields, rule->stored.items,
                                        rule->stored.count, arena, &err);
     if (event == NULL) /* packed by another version of the rule: its identity and time are still right */
-        event = event_new(arena, q->detector->set->fields, 0);
+        event = event_make(arena, q->detector->set->fields, 0);
     event->id = entry->id;
     event->time_ns = entry->time_ns;
     event->source = UINT32_MAX;

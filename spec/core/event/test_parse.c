@@ -255,14 +255,14 @@ static void test_a_slot_can_be_cleared_and_filled_again(void **state)
 {
     (void)state;
     struct record *r = record_new(NULL);
-    struct event *event = event_new(r->arena, r->fields, 0);
+    struct event *event = event_make(r->arena, r->fields, 0);
     char path[16];
     for (uint32_t i = 0; i < 300; i++) {
         snprintf(path, sizeof(path), "f%u", i);
         uint32_t slot = fields_intern(r->fields, str_from(path), NULL);
         struct value value = value_int(r->arena, i);
-        event_add(event, r->arena, slot, &value);
-        event_add(event, r->arena, slot, &value);
+        event_put(event, r->arena, slot, &value);
+        event_put(event, r->arena, slot, &value);
     }
     for (uint32_t i = 0; i < 300; i += 3)
         event_clear(event, FIELD_BASE_COUNT + i);

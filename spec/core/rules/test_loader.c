@@ -56,7 +56,8 @@ static void run_cases(const struct load_case *cases, size_t count)
 
 static const struct load_case match_cases[] = {
     {"a good rule", RULE(GOOD), ""},
-    {"everything", RULE("match = everything,"),
+    {"everything", RULE("match = everything,"), ""},
+    {"nothing to look for", MATCH("['user.name|exists'] = false"),
      "note rules/x.lua: no part of match is rare enough to look for, so each event of the rule's route is "
      "tested\n"},
     {"no match", RULE(""),
