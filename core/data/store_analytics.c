@@ -191,7 +191,8 @@ static int count_entities(struct analytics *sums, sqlite3_stmt *row, struct err 
     if (!threat)
         return -1;
     for (size_t i = 0; i < threat->entities.count && i < STORE_ENTITIES_MAX; i++)
-        names_add(&sums->entities, arena_dup(sums->arena, threat->entities.items[i]), 1);
+        if (!counters_listed_before(threat->entities.items, i))
+            names_add(&sums->entities, arena_dup(sums->arena, threat->entities.items[i]), 1);
     threat_free(threat);
     return 0;
 }

@@ -162,7 +162,7 @@ static void add_count(struct counters *counters, const struct delta *wanted, int
     delta->us += us;
 }
 
-static bool listed_before(const struct str *items, size_t at)
+bool counters_listed_before(const struct str *items, size_t at)
 {
     for (size_t i = 0; i < at; i++)
         if (str_equal(items[i], items[at]))
@@ -195,13 +195,13 @@ void counters_add(struct counters *counters, const struct threat *threat, int64_
     struct delta technique = {.kind = DELTA_TECHNIQUE, .hour = hour, .customer = threat->customer};
     for (size_t i = 0; i < least(threat->mitre.count, STORE_ENTITIES_MAX); i++) {
         technique.name = threat->mitre.items[i];
-        if (!listed_before(threat->mitre.items, i))
+        if (!counters_listed_before(threat->mitre.items, i))
             add_count(counters, &technique, sign, 0);
     }
     struct delta entity = {.kind = DELTA_ENTITY, .customer = threat->customer};
     for (size_t i = 0; i < least(threat->entities.count, STORE_ENTITIES_MAX); i++) {
         entity.name = threat->entities.items[i];
-        if (!listed_before(threat->entities.items, i))
+        if (!counters_listed_before(threat->entities.items, i))
             add_count(counters, &entity, sign, 0);
     }
 }
