@@ -150,7 +150,7 @@ static int start_app(struct app *app, struct err *err)
         .clients = HUB_CLIENTS, .readers = hub_readers, .epoch = hub_epoch, .context = app};
     struct report report = {0};
     app->auth = auth_new(s->token_file, s->secret_file, s->origins, err);
-    if (app->auth == NULL || open_sockets(app, err) != 0)
+    if (app->auth == NULL || open_sockets(app, err) != 0 || pipeline_data_folder(or_null(s->data), err) != 0)
         return 3;
     char *kept = keep_dir(s);
     struct reload_options reload = {s->rules, s->plugins, kept, s->test_limit};

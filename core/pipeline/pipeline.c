@@ -270,14 +270,19 @@ static char *data_path(const struct pipeline *p, const char *name)
     return path.ptr;
 }
 
+int pipeline_data_folder(const char *data, struct err *err)
+{
+    if (data == NULL || mkdir(data, 0700) == 0 || errno == EEXIST)
+        return 0;
+    return err_errno(err, ERR_IO, errno, "the data folder %s cannot be made", data);
+}
+
 static int open_data(struct pipeline *p, struct err *err)
 {
     char *state = data_path(p, "state"), *store = data_path(p, "lunette.db");
     int rc = -1;
-    if (p->options.data && mkdir(p->options.data, 0700) != 0 && errno != EEXIST) {
-        err_errno(err, ERR_IO, errno, "the data folder %s cannot be made", p->options.data);
+    if (pipeline_data_folder(p->options.data, err) != 0)
         goto out;
-    }
     for (unsigned i = 0; i < GROUP_SHARDS; i++)
         p->shards[i] = group_shard_new(p->options.state_max / GROUP_SHARDS);
     p->store = store_open(store, err);

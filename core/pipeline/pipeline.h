@@ -10,6 +10,9 @@
 
 struct pipeline;
 
+/* Makes the data folder where it is missing (not its parents); NULL: there is none. */
+int pipeline_data_folder(const char *data, struct err *err);
+
 struct pipeline_options {
     const char *data;       /* the data folder, made when missing; NULL: nothing survives */
     unsigned workers;       /* 1 .. 64 */
