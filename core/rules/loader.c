@@ -117,7 +117,7 @@ static void compile(struct load *load)
     if (set->matcher == NULL)
         report_add(load->report, PROBLEM_ERROR, err.where, "%s", err.message);
     for (size_t i = 0; set->matcher && i < live; i++)
-        if (match_is_always(set->matcher, (uint32_t)i))
+        if (match_is_always(set->matcher, (uint32_t)i) && set->rules[i].match_value->kind != LVAL_EVERYTHING)
             report_add(load->report, PROBLEM_NOTE, set->rules[i].path.ptr,
                        "no part of match is rare enough to look for, so each event of the rule's route is "
                        "tested");
