@@ -3,6 +3,7 @@
 #include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -152,8 +153,8 @@ static int start_app(struct app *app, struct err *err)
     app->auth = auth_new(s->token_file, s->secret_file, s->origins, err);
     if (app->auth == NULL || open_sockets(app, err) != 0 || pipeline_data_folder(or_null(s->data), err) != 0)
         return 3;
-    char *kept = keep_dir(s);
-    struct reload_options reload = {s->rules, s->plugins, kept, s->test_limit};
+    app->last_good = keep_dir(s);
+    struct reload_options reload = {s->rules, s->plugins, app->last_good, s->test_limit};
     app->reload = reload_new(&reload);
     struct ruleset *set = reload_first(app->reload, &report);
     report_free(&report);
@@ -221,6 +222,7 @@ static void stop_app(struct app *app)
     if (app->hub)
         hub_stop(app->hub, HUB_STOP_NS);
     reload_free(app->reload);
+    free(app->last_good);
     auth_free(app->auth);
     if (app->listen_fd >= 0)
         close(app->listen_fd);
