@@ -135,7 +135,8 @@ static int read_keys(struct conversion *c, unsigned line, size_t *items, struct 
     *fields = arena_alloc(c->arena, count * sizeof **fields + 1);
     *field_count = 0;
     for (lua_pushnil(L); lua_next(L, table); lua_pop(L, 1)) {
-        lua_Integer at = lua_isinteger(L, -2) ? lua_tointeger(L, -2) : 0;
+        bool numbered = lua_isinteger(L, -2);
+        lua_Integer at = numbered ? lua_tointeger(L, -2) : 0;
         if (lua_type(L, -2) == LUA_TSTRING) {
             (*fields)[(*field_count)++] = (struct field){copy_string(c, -2), 0, UINT32_MAX};
         } else if (at >= 1 && (size_t)at <= length) {
@@ -143,8 +144,8 @@ static int read_keys(struct conversion *c, unsigned line, size_t *items, struct 
         } else {
             lua_settop(L, table);
             return fail(c, line,
-                        at ? "a list with holes, or numbered from something else than 1"
-                           : "a key that is neither a name nor a position");
+                        numbered ? "a list with holes, or numbered from something else than 1"
+                                 : "a key that is neither a name nor a position");
         }
     }
     if (positions != length)

@@ -35,12 +35,17 @@ struct lua_scan {
 /* ---- one pass over the tokens ---- */
 
 enum frame_type { FRAME_TABLE, FRAME_PAREN, FRAME_BRACKET, FRAME_BLOCK };
+#define ENTRY_NONE   SIZE_MAX
+#define ENTRY_RETURN (SIZE_MAX - 1) /* the value of the file's `return` */
+
 struct frame {
     enum frame_type type;
     bool is_function;
     bool entry_starts; /* of a table */
     uint32_t table;
     unsigned order;
+    size_t entry;     /* of a table: the one that it may be the value of */
+    bool in_paren;    /* … as name({ … }) */
     struct str field; /* of a function: the key it is the value of */
 };
 
@@ -54,8 +59,9 @@ struct pass {
     VEC(struct path) paths;
     struct map *seen_paths;
     uint32_t returned;
-    size_t child_at, child_entry; /* the '{' that will be the value of that entry; SIZE_MAX: of `return` */
-    size_t function_at;           /* the `function` that is the value of a key: */
+    size_t child_at, child_entry; /* the '{' that may be the value of that entry */
+    bool child_in_paren;
+    size_t function_at; /* the `function` that is the value of a key: */
     struct str function_field;
     unsigned functions; /* open around here */
 };
@@ -85,13 +91,16 @@ static struct frame *top(struct pass *pass)
 /* The value that begins at `at` belongs to the entry: where is its constructor, if it is one? */
 static void expect_child(struct pass *pass, size_t at, size_t entry)
 {
+    bool in_paren = false;
+
     if (token_at(pass, at)->type == LUA_TOKEN_NAME) {
         at++;
-        if (is_symbol(token_at(pass, at), "("))
-            at++;
+        in_paren = is_symbol(token_at(pass, at), "(");
+        at += in_paren;
     }
     if (!is_symbol(token_at(pass, at), "{"))
         return;
+    pass->child_in_paren = in_paren;
     pass->child_at = at;
     pass->child_entry = entry;
 }
@@ -130,15 +139,36 @@ static void begin_entry(struct pass *pass, struct frame *frame)
 static void open_table(struct pass *pass)
 {
     uint32_t table = (uint32_t)pass->tables.count;
+    bool expected = pass->child_at == pass->at;
 
     vec_push(&pass->tables, (struct table){.line = token_at(pass, pass->at)->line});
-    if (pass->child_at == pass->at) {
-        if (pass->child_entry == SIZE_MAX)
-            pass->returned = table;
-        else
-            pass->entries.items[pass->child_entry].child = table;
-    }
-    vec_push(&pass->frames, ((struct frame){.type = FRAME_TABLE, .entry_starts = true, .table = table}));
+    vec_push(&pass->frames, ((struct frame){.type = FRAME_TABLE,
+                                            .entry_starts = true,
+                                            .table = table,
+                                            .entry = expected ? pass->child_entry : ENTRY_NONE,
+                                            .in_paren = expected && pass->child_in_paren}));
+}
+
+/* At the '}': the constructor is the value only when nothing more is done to it, as in s { … }:with { … }. */
+static void close_table(struct pass *pass)
+{
+    const struct frame *frame = top(pass);
+    size_t after = pass->at + 1;
+    bool more = false;
+
+    if (!frame || frame->type != FRAME_TABLE || frame->entry == ENTRY_NONE)
+        return;
+    if (frame->in_paren && !is_symbol(token_at(pass, after++), ")"))
+        return;
+    for (const char *const *chain = (const char *const[]){":", ".", "[", "(", "{", "..", NULL}; *chain;
+         chain++)
+        more |= is_symbol(token_at(pass, after), *chain);
+    if (more)
+        return;
+    if (frame->entry == ENTRY_RETURN)
+        pass->returned = frame->table;
+    else
+        pass->entries.items[frame->entry].child = frame->table;
 }
 
 static void open_block(struct pass *pass, bool is_function)
@@ -218,7 +248,7 @@ static void name_token(struct pass *pass, const struct lua_token *token)
     } else if (str_is(token->text, "end") || str_is(token->text, "until")) {
         close_frame(pass, FRAME_BLOCK);
     } else if (str_is(token->text, "return") && pass->functions == 0) {
-        expect_child(pass, pass->at + 1, SIZE_MAX);
+        expect_child(pass, pass->at + 1, ENTRY_RETURN);
     } else if (str_is(token->text, "event") && is_symbol(token_at(pass, pass->at + 1), ".") &&
                token_at(pass, pass->at + 2)->type == LUA_TOKEN_NAME) {
         add_path(pass, token_at(pass, pass->at + 2)->text);
@@ -243,6 +273,7 @@ static void symbol_token(struct pass *pass, const struct lua_token *token)
         vec_push(&pass->frames, ((struct frame){.type = FRAME_BRACKET}));
         break;
     case '}':
+        close_table(pass);
         close_frame(pass, FRAME_TABLE);
         break;
     case ')':
