@@ -17,7 +17,6 @@ struct app {
     struct auth *auth;
     struct hub *hub;
     struct reload *reload;
-    char *last_good;                   /* folder of the last good rules; NULL: none */
     struct pipeline *_Atomic pipeline; /* NULL until its workers run */
     struct mailbox *control;           /* of the control thread */
     struct demo *demo;                 /* NULL: not in demo mode */

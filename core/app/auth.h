@@ -27,11 +27,13 @@ struct principal {
 };
 
 struct auth;
-/* `token_file`, `secret_file`, `origins` as in settings ("" none). ERR_INVALID names the file and line. */
+/* `token_file`, `secret_file`, `origins` as in settings ("" none). ERR_INVALID and ERR_LIMIT name the file
+ * and line, ERR_IO the file. Without a secret file sessions end with the process. */
 struct auth *auth_new(const char *token_file, const char *secret_file, const char *origins, struct err *err);
 void auth_free(struct auth *auth);
 bool auth_has_tokens(const struct auth *auth); /* false: loopback only */
-/* Reads the files again where they changed; a bad file leaves the old in force and is logged. */
+/* Reads the files again and takes over what changed in them. A bad or missing file leaves the old in force
+ * and is logged, once per change. A file that is read and holds no token lets nobody in. */
 void auth_refresh(struct auth *auth);
 
 /* Worker thread: true and *who, or false after answering 401 or 403. Checks Authorization: Bearer, the
@@ -44,7 +46,7 @@ bool auth_origin(struct auth *auth, struct http_request *request);
 /* POST and DELETE /api/session: answers the request. */
 void auth_login(struct auth *auth, struct http_request *request);
 void auth_logout(struct auth *auth, struct http_request *request);
-/* HMAC-SHA-256 of a note by the signing secret, 64 hex. */
+/* HMAC-SHA-256 of a note, 64 hex; the key is HMAC-SHA-256 of "lunette note" by the first secret. */
 void auth_sign(struct auth *auth, struct str text, char out[65]);
 
 #endif

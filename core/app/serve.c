@@ -113,15 +113,6 @@ static int open_sockets(struct app *app, struct err *err)
                                 : 0;
 }
 
-static char *keep_dir(const struct settings *s)
-{
-    struct buf path = BUF_EMPTY;
-    if (s->data[0] == '\0')
-        return NULL;
-    buf_printf(&path, "%s/rules.last-good", s->data);
-    return path.ptr;
-}
-
 static int start_pipeline(struct app *app, struct ruleset *set, struct err *err)
 {
     const struct settings *s = &app->settings;
@@ -153,8 +144,7 @@ static int start_app(struct app *app, struct err *err)
     app->auth = auth_new(s->token_file, s->secret_file, s->origins, err);
     if (app->auth == NULL || open_sockets(app, err) != 0 || pipeline_data_folder(or_null(s->data), err) != 0)
         return 3;
-    app->last_good = keep_dir(s);
-    struct reload_options reload = {s->rules, s->plugins, app->last_good, s->test_limit};
+    struct reload_options reload = {s->rules, s->plugins, or_null(s->data), s->test_limit};
     app->reload = reload_new(&reload);
     struct ruleset *set = reload_first(app->reload, &report);
     report_free(&report);
@@ -222,7 +212,6 @@ static void stop_app(struct app *app)
     if (app->hub)
         hub_stop(app->hub, HUB_STOP_NS);
     reload_free(app->reload);
-    free(app->last_good);
     auth_free(app->auth);
     if (app->listen_fd >= 0)
         close(app->listen_fd);

@@ -11,7 +11,7 @@ struct reload;
 
 struct reload_options {
     const char *rules, *plugins; /* ':'-lists of roots */
-    const char *keep_dir;        /* where the last good tree is kept; NULL: nowhere */
+    const char *keep_dir;        /* folder below which the last good tree is kept; NULL: nowhere */
     int64_t test_limit_ns;       /* wall time for all tests of a tree */
 };
 struct reload *reload_new(const struct reload_options *options);
