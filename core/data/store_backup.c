@@ -41,9 +41,11 @@ static int copy_to(struct store *store, const char *partial, struct err *err)
     struct sql from = {0}, to = {0};
     int result = -1;
     if (sql_open(&from, store->name, NULL, 0, err) == 0 && sql_open(&to, partial, NULL, 0, err) == 0) {
-        store_read_enter(store);
+        if (store->memory)
+            pthread_rwlock_rdlock(&store->lock);
         result = copy(&from, &to, err);
-        store_read_leave(store);
+        if (store->memory)
+            pthread_rwlock_unlock(&store->lock);
     }
     sql_close(&from);
     sql_close(&to);
