@@ -28,6 +28,7 @@ static void hint_key(const struct firing *firing, struct buf *key)
     buf_put_lstr(key, firing->rule_id);
     buf_put_lstr(key, firing->customer);
     buf_put_lstr(key, firing->dedup_key);
+    buf_put_u8(key, (uint8_t)(firing->shadow | firing->demo << 1));
 }
 
 bool hints_fold(const struct hints *hints, const struct firing *firing)

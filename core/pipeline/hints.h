@@ -1,4 +1,5 @@
-/* What an owner remembers of open threats: (rule, customer, dedup key) -> anchor. A firing inside a
+/* What an owner remembers of open threats: (rule, customer, dedup key), shadow and demo
+ * apart -> anchor. A firing inside a
  * remembered dedup window will be a fold: its title is not asked for and the reply does not wait for its
  * commit. A hint may be stale; the book decides. Bounded: all are forgotten beyond the limit. One owner
  * thread. */

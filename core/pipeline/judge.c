@@ -228,6 +228,8 @@ static void count_raised(struct verdict *verdict, const struct judged *judged,
                          const struct raise_result *result)
 {
     enum ledger_term term = LEDGER_FOLDED;
+    if (judged->rule == RULE_INTERNAL)
+        return;
     if (result->outcome == RAISE_NEW)
         term = LEDGER_RAISED;
     else if (result->outcome == RAISE_HELD && verdict->batch->replay)

@@ -242,9 +242,9 @@ static void publish(struct writer *w, const struct stored *stored)
     for (size_t i = 0; i < stored->threats.count; i++) {
         struct change change = {stored->threats.items[i]->last_seq, stored->news.items[i],
                                 stored->threats.items[i]};
-        book_clean(w->book, stored->threats.items[i]);
         if (w->options.published)
             w->options.published(&change, w->options.context);
+        book_clean(w->book, stored->threats.items[i]); /* the threat may leave memory with this */
     }
 }
 
