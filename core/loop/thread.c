@@ -3,8 +3,8 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 struct thread {
     pthread_t id;
@@ -46,7 +46,7 @@ struct thread *thread_start(const char *name, void (*main)(void *arg), void *arg
     struct thread *thread = mem_zalloc(1, sizeof *thread);
     thread->main = main;
     thread->arg = arg;
-    strncpy(thread->name, name, sizeof thread->name - 1);
+    snprintf(thread->name, sizeof thread->name, "%s", name);
 
     sigset_t blocked, before;
     blocked_signals(&blocked);

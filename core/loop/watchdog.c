@@ -5,8 +5,8 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -216,7 +216,7 @@ struct watchdog_slot *watchdog_slot_new(struct watchdog *dog, const char *name, 
 {
     INVARIANT(!mine);
     struct watchdog_slot *slot = mem_zalloc(1, sizeof *slot);
-    strncpy(slot->name, name, sizeof slot->name - 1);
+    snprintf(slot->name, sizeof slot->name, "%s", name);
     slot->dog = dog;
     slot->thread = pthread_self();
     INVARIANT(pthread_getcpuclockid(slot->thread, &slot->cpu) == 0);

@@ -269,7 +269,9 @@ static enum http_step check_target(struct http_head *head, struct str target, st
     struct str authority = target_authority(target);
     if (!authority.ptr)
         return refuse(head, 400, "the request target must be a path");
-    if (authority.len != host.len || strncasecmp(authority.ptr, host.ptr, host.len) != 0)
+    bool same = host.ptr ? authority.len == host.len && strncasecmp(authority.ptr, host.ptr, host.len) == 0
+                         : host_valid(authority); /* HTTP/1.0 */
+    if (!same)
         return refuse(head, 400, "the request target names another host than the Host field");
     return HTTP_STEP_MORE;
 }

@@ -75,6 +75,7 @@ struct http_connection {
 };
 
 struct http_listener {
+    struct http_listener *next;
     struct http_server *server;
     int fd;
     struct watch_fd *watch;
@@ -86,7 +87,7 @@ struct http_server {
     struct http_limits limits;
     struct http_hooks hooks;
     struct http_router *router;
-    VEC(struct http_listener *) listeners;
+    struct http_listener *listeners;
     struct timer *accept_again; /* where the process ran out of descriptors */
     struct http_connection *connections, *dead;
     size_t count;

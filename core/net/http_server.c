@@ -82,21 +82,25 @@ static int bind_and_listen(const struct addrinfo *info, const char *address, int
 
 static int bound_port(int fd)
 {
-    struct sockaddr_storage bound = {0};
+    union {
+        struct sockaddr any;
+        struct sockaddr_in v4;
+        struct sockaddr_in6 v6;
+    } bound;
     socklen_t len = sizeof bound;
-    getsockname(fd, (struct sockaddr *)&bound, &len);
-    if (bound.ss_family == AF_INET6)
-        return ntohs(((struct sockaddr_in6 *)&bound)->sin6_port);
-    return ntohs(((struct sockaddr_in *)&bound)->sin_port);
+    memset(&bound, 0, sizeof bound);
+    getsockname(fd, &bound.any, &len);
+    return ntohs(bound.any.sa_family == AF_INET6 ? bound.v6.sin6_port : bound.v4.sin_port);
 }
 
 int http_listen(const char *address, int *fd, int *port, struct err *err)
 {
-    char host[256];
+    char host[256] = "";
     const char *service = NULL;
     if (split_address(address, host, &service, err))
         return -1;
-    struct addrinfo hints = {.ai_flags = AI_PASSIVE | AI_NUMERICSERV, .ai_socktype = SOCK_STREAM}, *info;
+    struct addrinfo hints = {.ai_flags = AI_PASSIVE | AI_NUMERICSERV, .ai_socktype = SOCK_STREAM},
+                    *info = NULL;
     int failed = getaddrinfo(host[0] ? host : NULL, service, &hints, &info);
     if (failed)
         return err_set(err, ERR_INVALID, "cannot listen on %s: %s", address, gai_strerror(failed));
@@ -114,9 +118,9 @@ static void watch_listeners(struct http_server *server);
 static void pause_accepting(struct http_server *server)
 {
     LOG(LOG_ERROR, "http.accept_failed", log_text("reason", strerror(errno)));
-    for (size_t i = 0; i < server->listeners.count; i++) {
-        loop_unwatch_fd(server->listeners.items[i]->watch);
-        server->listeners.items[i]->watch = NULL;
+    for (struct http_listener *listener = server->listeners; listener; listener = listener->next) {
+        loop_unwatch_fd(listener->watch);
+        listener->watch = NULL;
     }
     timer_start(server->accept_again, ACCEPT_PAUSE_NS, false);
 }
@@ -145,11 +149,9 @@ static void on_acceptable(int listening, void *arg)
 
 static void watch_listeners(struct http_server *server)
 {
-    for (size_t i = 0; i < server->listeners.count; i++) {
-        struct http_listener *listener = server->listeners.items[i];
+    for (struct http_listener *listener = server->listeners; listener; listener = listener->next)
         if (!listener->watch)
             listener->watch = loop_watch_fd(server->loop, listener->fd, on_acceptable, listener);
-    }
 }
 
 static void on_accept_again(void *arg)
@@ -163,21 +165,21 @@ int http_server_accept(struct http_server *server, int fd, struct err *err)
     if (own < 0)
         return err_errno(err, ERR_IO, errno, "cannot share the listening socket");
     struct http_listener *listener = mem_zalloc(1, sizeof *listener);
-    *listener = (struct http_listener){.server = server, .fd = own};
-    vec_push(&server->listeners, listener);
+    *listener = (struct http_listener){.next = server->listeners, .server = server, .fd = own};
+    server->listeners = listener;
     watch_listeners(server);
     return 0;
 }
 
 static void stop_accepting(struct http_server *server)
 {
-    for (size_t i = 0; i < server->listeners.count; i++) {
-        struct http_listener *listener = server->listeners.items[i];
+    while (server->listeners) {
+        struct http_listener *listener = server->listeners;
+        server->listeners = listener->next;
         loop_unwatch_fd(listener->watch);
         close(listener->fd);
         free(listener);
     }
-    vec_free(&server->listeners);
     timer_stop(server->accept_again);
 }
 

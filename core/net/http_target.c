@@ -13,7 +13,7 @@ static bool decode(struct arena *arena, struct str in, bool plus_is_space, struc
     for (size_t i = 0; i < in.len; i++) {
         char c = in.ptr[i];
         if (c == '%') {
-            c = (char)(http_hex(in.ptr[i + 1]) << 4 | http_hex(in.ptr[i + 2]));
+            c = (char)((unsigned)http_hex(in.ptr[i + 1]) << 4 | (unsigned)http_hex(in.ptr[i + 2]));
             i += 2;
         } else if (c == '+' && plus_is_space) {
             c = ' ';

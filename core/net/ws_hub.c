@@ -1,4 +1,4 @@
-#include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -96,7 +96,7 @@ void ws_client_close(struct ws_client *client, int code, const char *reason)
         return;
     client->closing = true;
     client->close_code = code;
-    strncpy(client->close_reason, reason ? reason : "", sizeof client->close_reason - 1);
+    snprintf(client->close_reason, sizeof client->close_reason, "%s", reason ? reason : "");
     lws_set_timeout(client->wsi, PENDING_TIMEOUT_USER_REASON_BASE, CLOSE_SECONDS);
     lws_callback_on_writable(client->wsi);
 }
@@ -241,7 +241,9 @@ static int on_writable(struct ws_client *client)
 
 static int refuse_message(struct ws_client *client, enum lws_close_status code, const char *reason)
 {
-    lws_close_reason(client->wsi, code, (unsigned char *)(uintptr_t)reason, strlen(reason));
+    unsigned char text[120];
+    int len = snprintf((char *)text, sizeof text, "%s", reason);
+    lws_close_reason(client->wsi, code, text, (size_t)len);
     return -1;
 }
 

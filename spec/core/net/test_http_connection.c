@@ -475,102 +475,6 @@ static void too_many_connections_are_told_so(void **state)
     trial_stop(&trial);
 }
 
-/* ---- draining ---- */
-
-static atomic_int drained;
-
-static void on_drained(void *arg)
-{
-    (void)arg;
-    atomic_fetch_add(&drained, 1);
-}
-
-static void drain(void *arg)
-{
-    atomic_store(&drained, 0);
-    http_server_drain(trial.server, *(int64_t *)arg, on_drained, NULL);
-}
-
-static void draining_server_answers_what_is_under_way(void **state)
-{
-    (void)state;
-    int64_t limit = 20 * NS_PER_S;
-    start_with(&http_limits_default);
-    int kept = client_connect(trial.port), idle = client_connect(trial.port),
-        asks = client_connect(trial.port);
-    client_puts(kept, "GET /later?n=1 HTTP/1.1\r\nHost: a\r\n\r\n");
-    wait_for(&later.arrived, 1);
-    wait_for_connections(3);
-    trial_on_server(&trial, drain, &limit);
-    client_puts(asks, "GET /now?n=2 HTTP/1.1\r\nHost: a\r\n\r\n");
-    struct answer answer = client_answer(asks, false, 10000);
-    assert_body(answer, "2");
-    assert_string_equal(answer_field(&answer, "Connection"), "close");
-    answer_free(&answer);
-    close(asks);
-    assert_true(client_sees_close(idle, 10000));
-    assert_int_equal(atomic_load(&drained), 0);
-    trial_on_server(&trial, answer_kept, NULL);
-    answer = client_answer(kept, false, 10000);
-    assert_body(answer, "1");
-    assert_true(client_sees_close(kept, 10000));
-    close(kept);
-    wait_for(&drained, 1);
-    answer_free(&answer);
-    close(idle);
-    trial_stop(&trial);
-    assert_int_equal(atomic_load(&drained), 1);
-}
-
-static void draining_ends_at_its_limit(void **state)
-{
-    (void)state;
-    int64_t limit = 100 * NS_PER_MS;
-    start_with(&http_limits_default);
-    int fd = client_connect(trial.port);
-    client_puts(fd, "GET /later?n=1 HTTP/1.1\r\nHost: a\r\n\r\n");
-    wait_for(&later.arrived, 1);
-    trial_on_server(&trial, drain, &limit);
-    wait_for(&drained, 1);
-    assert_int_equal(atomic_load(&later.gone), 1);
-    assert_true(client_sees_close(fd, 10000));
-    close(fd);
-    trial_stop(&trial);
-}
-
-static void workers_share_one_listening_socket(void **state)
-{
-    (void)state;
-    enum { WORKERS = 3, CLIENTS = 60 };
-    struct trial workers[WORKERS];
-    start_with(&http_limits_default);
-    for (int i = 0; i < WORKERS; i++) {
-        workers[i] = (struct trial){.limits = http_limits_default,
-                                    .routes = routes,
-                                    .route_count = sizeof routes / sizeof *routes,
-                                    .listening = trial.listening};
-        workers[i].loop = loop_new();
-        workers[i].box = mailbox_new(4, &workers[i]);
-        workers[i].thread = thread_start("http", trial_main, &workers[i], NULL);
-    }
-    for (int i = 0; i < CLIENTS; i++) {
-        struct answer answer = client_ask(trial.port, "GET /now?n=1 HTTP/1.1\r\nHost: a\r\n\r\n");
-        assert_body(answer, "1");
-        answer_free(&answer);
-    }
-    for (int i = 0; i < WORKERS; i++) {
-        loop_stop(workers[i].loop);
-        thread_join(workers[i].thread);
-        mailbox_free(workers[i].box);
-        loop_free(workers[i].loop);
-        struct answer answer = client_ask(trial.port, "GET /now?n=2 HTTP/1.1\r\nHost: a\r\n\r\n");
-        assert_body(answer, "2"); /* the others still accept */
-        answer_free(&answer);
-    }
-    trial_stop(&trial);
-    assert_int_equal(http_server_connections(), 0);
-}
-
 #define story(name) cmocka_unit_test_setup_teardown(name, start, stop)
 
 int main(void)
@@ -593,9 +497,6 @@ int main(void)
         cmocka_unit_test(a_client_that_does_not_read_is_given_up),
         cmocka_unit_test(time_in_a_handler_is_not_the_clients),
         cmocka_unit_test(too_many_connections_are_told_so),
-        cmocka_unit_test(draining_server_answers_what_is_under_way),
-        cmocka_unit_test(draining_ends_at_its_limit),
-        cmocka_unit_test(workers_share_one_listening_socket),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

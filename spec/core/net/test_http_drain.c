@@ -1,0 +1,181 @@
+/* Draining a server, and several workers on one listening socket. */
+#include "trial.h"
+
+/* ---- handlers ---- */
+
+static struct {
+    struct http_request *kept[8]; /* server thread only */
+    size_t count;
+    atomic_int arrived, gone;
+} later;
+
+static void on_gone(struct http_request *request, void *arg)
+{
+    assert_ptr_equal(arg, &later);
+    assert_true(str_starts(http_path(request), STR("/later")));
+    for (size_t i = 0; i < 8; i++)
+        if (later.kept[i] == request)
+            later.kept[i] = NULL;
+    atomic_fetch_add(&later.gone, 1);
+}
+
+static void keep(struct http_request *request, void *context)
+{
+    (void)context;
+    http_keep(request, on_gone, &later);
+    later.kept[later.count++ % 8] = request;
+    atomic_fetch_add(&later.arrived, 1);
+}
+
+static void answer_now(struct http_request *request, void *context)
+{
+    (void)context;
+    http_respond(request, 200, "text/plain", http_query(request, "n"));
+}
+
+static const struct http_route routes[] = {
+    {.method = HTTP_GET, .pattern = "/later", .handle = keep},
+    {.method = HTTP_GET, .pattern = "/now", .handle = answer_now},
+};
+
+static struct trial trial = {.routes = routes, .route_count = sizeof routes / sizeof *routes};
+
+static void start_with(const struct http_limits *limits)
+{
+    memset(&later, 0, sizeof later);
+    trial.limits = *limits;
+    trial_start(&trial);
+}
+
+static void wait_for(atomic_int *value, int wanted)
+{
+    for (int i = 0; i < 20000 && atomic_load(value) < wanted; i++)
+        usleep(500);
+    assert_int_equal(atomic_load(value), wanted);
+}
+
+static void wait_for_connections(size_t wanted)
+{
+    for (int i = 0; i < 20000 && http_server_connections() != wanted; i++)
+        usleep(500);
+    assert_int_equal(http_server_connections(), wanted);
+}
+
+/* On the server's thread. */
+static void answer_kept(void *arg)
+{
+    (void)arg;
+    for (size_t i = 0; i < 8; i++) {
+        struct http_request *request = later.kept[i];
+        later.kept[i] = NULL;
+        if (request)
+            http_respond(request, 200, "text/plain", http_query(request, "n"));
+    }
+}
+
+/* ---- stories ---- */
+
+static atomic_int drained;
+
+static void on_drained(void *arg)
+{
+    (void)arg;
+    atomic_fetch_add(&drained, 1);
+}
+
+static void drain(void *arg)
+{
+    atomic_store(&drained, 0);
+    http_server_drain(trial.server, *(int64_t *)arg, on_drained, NULL);
+}
+
+static void draining_server_answers_what_is_under_way(void **state)
+{
+    (void)state;
+    int64_t limit = 20 * NS_PER_S;
+    start_with(&http_limits_default);
+    int kept = client_connect(trial.port), idle = client_connect(trial.port),
+        asks = client_connect(trial.port);
+    client_puts(kept, "GET /later?n=1 HTTP/1.1\r\nHost: a\r\n\r\n");
+    wait_for(&later.arrived, 1);
+    wait_for_connections(3);
+    trial_on_server(&trial, drain, &limit);
+    client_puts(asks, "GET /now?n=2 HTTP/1.1\r\nHost: a\r\n\r\n");
+    struct answer answer = client_answer(asks, false, 10000);
+    assert_body(answer, "2");
+    assert_string_equal(answer_field(&answer, "Connection"), "close");
+    answer_free(&answer);
+    close(asks);
+    assert_true(client_sees_close(idle, 10000));
+    assert_int_equal(atomic_load(&drained), 0);
+    trial_on_server(&trial, answer_kept, NULL);
+    answer = client_answer(kept, false, 10000);
+    assert_body(answer, "1");
+    assert_true(client_sees_close(kept, 10000));
+    close(kept);
+    wait_for(&drained, 1);
+    answer_free(&answer);
+    close(idle);
+    trial_stop(&trial);
+    assert_int_equal(atomic_load(&drained), 1);
+}
+
+static void draining_ends_at_its_limit(void **state)
+{
+    (void)state;
+    int64_t limit = 100 * NS_PER_MS;
+    start_with(&http_limits_default);
+    int fd = client_connect(trial.port);
+    client_puts(fd, "GET /later?n=1 HTTP/1.1\r\nHost: a\r\n\r\n");
+    wait_for(&later.arrived, 1);
+    trial_on_server(&trial, drain, &limit);
+    wait_for(&drained, 1);
+    assert_int_equal(atomic_load(&later.gone), 1);
+    assert_true(client_sees_close(fd, 10000));
+    close(fd);
+    trial_stop(&trial);
+}
+
+static void workers_share_one_listening_socket(void **state)
+{
+    (void)state;
+    enum { WORKERS = 3, CLIENTS = 60 };
+    struct trial workers[WORKERS];
+    start_with(&http_limits_default);
+    for (int i = 0; i < WORKERS; i++) {
+        workers[i] = (struct trial){.limits = http_limits_default,
+                                    .routes = routes,
+                                    .route_count = sizeof routes / sizeof *routes,
+                                    .listening = trial.listening};
+        workers[i].loop = loop_new();
+        workers[i].box = mailbox_new(4, &workers[i]);
+        workers[i].thread = thread_start("http", trial_main, &workers[i], NULL);
+    }
+    for (int i = 0; i < CLIENTS; i++) {
+        struct answer answer = client_ask(trial.port, "GET /now?n=1 HTTP/1.1\r\nHost: a\r\n\r\n");
+        assert_body(answer, "1");
+        answer_free(&answer);
+    }
+    for (int i = 0; i < WORKERS; i++) {
+        loop_stop(workers[i].loop);
+        thread_join(workers[i].thread);
+        mailbox_free(workers[i].box);
+        loop_free(workers[i].loop);
+        struct answer answer = client_ask(trial.port, "GET /now?n=2 HTTP/1.1\r\nHost: a\r\n\r\n");
+        assert_body(answer, "2"); /* the others still accept */
+        answer_free(&answer);
+    }
+    trial_stop(&trial);
+    assert_int_equal(http_server_connections(), 0);
+}
+
+int main(void)
+{
+    loop_init();
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(draining_server_answers_what_is_under_way),
+        cmocka_unit_test(draining_ends_at_its_limit),
+        cmocka_unit_test(workers_share_one_listening_socket),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
