@@ -1,6 +1,6 @@
 #include "app/serve.h"
 
-#include <inttypes.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,6 +10,7 @@
 
 #include "app/api.h"
 #include "app/demo.h"
+#include "app/gauges.h"
 #include "base/log.h"
 #include "base/metrics.h"
 #include "loop/watch.h"
@@ -28,6 +29,8 @@ struct control {
     struct timer *refresh;
     struct signal_watch *signals[3];
     unsigned draining; /* servers that still drain */
+    uint64_t judged;   /* at the last tick */
+    bool trimmed;
 };
 
 int serve_reload(struct app *app, struct err *err)
@@ -131,7 +134,10 @@ static int start_pipeline(struct app *app, struct ruleset *set, struct err *err)
                                        .published = published};
     struct pipeline *pipeline = pipeline_start(&options, err);
     atomic_store(&app->pipeline, pipeline);
-    return pipeline ? 0 : -1;
+    if (pipeline == NULL)
+        return -1;
+    gauges_start(pipeline);
+    return 0;
 }
 
 /* 0, or the exit code. */
@@ -207,8 +213,10 @@ static void stop_app(struct app *app)
     demo_stop(app->demo);
     if (app->hub)
         hub_quiet(app->hub);
-    if (pipeline)
+    if (pipeline) {
+        gauges_stop(pipeline);
         pipeline_stop(pipeline, app->settings.stop_limit);
+    }
     if (app->hub)
         hub_stop(app->hub, HUB_STOP_NS);
     reload_free(app->reload);
@@ -248,6 +256,10 @@ static void refresh(void *arg)
     auth_refresh(c->app->auth);
     pipeline_health(atomic_load(&c->app->pipeline), &health);
     hub_tick(c->app->hub, &health);
+    if (health.pending_events == 0 && health.judged == c->judged && !c->trimmed)
+        malloc_trim(0); /* idle: what a burst needed goes back */
+    c->trimmed = health.judged == c->judged;
+    c->judged = health.judged;
 }
 
 /* The roots of "a:b"; splits the text in place. */

@@ -486,6 +486,16 @@ void writer_ledger(struct writer *w, struct buf *out)
     pthread_mutex_unlock(&w->ledger_lock);
 }
 
+int64_t writer_events(struct writer *w, enum writer_events which)
+{
+    pthread_mutex_lock(&w->ledger_lock);
+    int64_t rejected = 0, accepted = w->ledger.accepted + writer_pending_events(w);
+    for (unsigned i = 0; i < REJECT_REASONS; i++)
+        rejected += w->ledger.rejected[i];
+    pthread_mutex_unlock(&w->ledger_lock);
+    return which == WRITER_ACCEPTED ? accepted : which == WRITER_REJECTED ? rejected : accepted + rejected;
+}
+
 bool writer_balanced(struct writer *w)
 {
     pthread_mutex_lock(&w->ledger_lock);

@@ -41,6 +41,9 @@ void writer_begin_at(struct writer *writer, uint64_t number);
 /* Events that were accepted and wait to be judged: the origin adds them when the journal has them. */
 void writer_pending(struct writer *writer, int64_t events);
 int64_t writer_pending_events(const struct writer *writer);
+/* Sums of the ledger, pending events included. */
+enum writer_events { WRITER_RECEIVED, WRITER_ACCEPTED, WRITER_REJECTED };
+int64_t writer_events(struct writer *writer, enum writer_events which);
 /* The ledger as of now, as JSON. */
 void writer_ledger(struct writer *writer, struct buf *out);
 bool writer_balanced(struct writer *writer);

@@ -1,0 +1,132 @@
+#include "app/gauges.h"
+
+#include <dirent.h>
+#include <stdio.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "base/metrics.h"
+#include "loop/mailbox.h"
+
+static double cpu_seconds(void *arg)
+{
+    struct rusage usage;
+    (void)arg;
+    getrusage(RUSAGE_SELF, &usage);
+    return (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
+           (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6;
+}
+
+static double resident_bytes(void *arg)
+{
+    unsigned long pages = 0;
+    FILE *file = fopen("/proc/self/statm", "r");
+    (void)arg;
+    if (file == NULL)
+        return 0;
+    if (fscanf(file, "%*u %lu", &pages) != 1)
+        pages = 0;
+    fclose(file);
+    return (double)pages * (double)sysconf(_SC_PAGESIZE);
+}
+
+static double open_fds(void *arg)
+{
+    DIR *dir = opendir("/proc/self/fd");
+    double count = -3; /* ".", ".." and the folder itself */
+    (void)arg;
+    if (dir == NULL)
+        return 0;
+    while (readdir(dir))
+        count++;
+    closedir(dir);
+    return count;
+}
+
+static double start_seconds(void *arg)
+{
+    static double started;
+    (void)arg;
+    if (started == 0)
+        started = (double)clock_now(&clock_real) / 1e9;
+    return started;
+}
+
+static double writer_depth(void *arg)
+{
+    return (double)mailbox_depth(writer_mailbox(pipeline_writer(arg)));
+}
+
+static double pending_events(void *arg)
+{
+    return (double)writer_pending_events(pipeline_writer(arg));
+}
+
+static double pending_bytes(void *arg)
+{
+    struct pipeline_health health;
+    pipeline_health(arg, &health);
+    return (double)health.pending_bytes;
+}
+
+static double unbalanced(void *arg)
+{
+    return writer_balanced(pipeline_writer(arg)) ? 0 : 1;
+}
+
+static double judged_batch(void *arg)
+{
+    return (double)writer_judged(pipeline_writer(arg));
+}
+
+static double event_term(void *arg, enum writer_events which)
+{
+    return (double)writer_events(pipeline_writer(arg), which);
+}
+
+static double received(void *arg)
+{
+    return event_term(arg, WRITER_RECEIVED);
+}
+
+static double accepted(void *arg)
+{
+    return event_term(arg, WRITER_ACCEPTED);
+}
+
+static double rejected(void *arg)
+{
+    return event_term(arg, WRITER_REJECTED);
+}
+
+static const struct {
+    enum metric_type type;
+    const char *name, *help;
+    double (*read)(void *arg);
+} gauges[] = {
+    {METRIC_COUNTER, "process_cpu_seconds_total", "CPU time of the process", cpu_seconds},
+    {METRIC_GAUGE, "process_resident_memory_bytes", "memory in use", resident_bytes},
+    {METRIC_GAUGE, "process_open_fds", "open file descriptors", open_fds},
+    {METRIC_GAUGE, "process_start_time_seconds", "when the process started, since 1970", start_seconds},
+    {METRIC_GAUGE, "lunette_writer_queue", "verdicts that wait for the writer", writer_depth},
+    {METRIC_GAUGE, "lunette_pending_events", "events accepted and not judged yet", pending_events},
+    {METRIC_GAUGE, "lunette_pending_bytes", "bytes of requests in work", pending_bytes},
+    {METRIC_GAUGE, "lunette_judged_batch", "all batches up to this one are judged", judged_batch},
+    {METRIC_GAUGE, "lunette_ledger_unbalanced", "1: the ledger does not add up", unbalanced},
+    {METRIC_COUNTER, "lunette_events_received_total", "events received", received},
+    {METRIC_COUNTER, "lunette_events_accepted_total", "events accepted", accepted},
+    {METRIC_COUNTER, "lunette_events_rejected_total", "events rejected", rejected},
+};
+
+void gauges_start(struct pipeline *pipeline)
+{
+    start_seconds(NULL);
+    for (size_t i = 0; i < sizeof(gauges) / sizeof(gauges[0]); i++)
+        metric_callback(metric_new(gauges[i].type, gauges[i].name, "", gauges[i].help), NULL, gauges[i].read,
+                        pipeline);
+}
+
+void gauges_stop(struct pipeline *pipeline)
+{
+    metric_forget(pipeline);
+}
