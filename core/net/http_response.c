@@ -120,6 +120,12 @@ void http_respond_json(struct http_request *request, int status, struct str body
     http_respond(request, status, "application/json", body);
 }
 
+static bool has_response_field(const struct http_request *request, const char *start)
+{
+    const struct buf *fields = &request->response_fields;
+    return fields->len && memmem(fields->ptr, fields->len, start, strlen(start));
+}
+
 void http_problem_field(struct http_request *request, int status, const char *detail, const char *field,
                         const char *reason)
 {
@@ -137,7 +143,7 @@ void http_problem_field(struct http_request *request, int status, const char *de
     }
     buf_json_kstr(&body, "trace_id", str_from(request->id));
     buf_putc(&body, '}');
-    if (status == 429 || status == 503)
+    if ((status == 429 || status == 503) && !has_response_field(request, "Retry-After: "))
         http_set_header(request, "Retry-After", "1");
     http_respond(request, status, "application/problem+json", buf_str(&body));
     buf_free(&body);

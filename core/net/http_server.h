@@ -96,7 +96,7 @@ void http_set_header(struct http_request *request, const char *name, const char 
 void http_respond(struct http_request *request, int status, const char *content_type, struct str body);
 void http_respond_json(struct http_request *request, int status, struct str body);
 /* application/problem+json (RFC 9457); `field` and `reason` (may be NULL) make errors[]. 429 and 503 get
- * Retry-After: 1. */
+ * Retry-After: 1 where http_set_header has not set another. */
 void http_problem(struct http_request *request, int status, const char *detail);
 void http_problem_field(struct http_request *request, int status, const char *detail, const char *field,
                         const char *reason);
@@ -113,8 +113,8 @@ void http_pause(struct http_request *request, bool pause);
  * application). False: nothing found and nothing sent. */
 bool http_respond_file(struct http_request *request, const char *root, struct str path);
 
-/* Hands the connection over to a WebSocket server, from within the handler: `taken` gets the descriptor (it
- * owns it) and what the client already sent behind the request. The request is gone. */
+/* Hands the connection over to a WebSocket server, within the call or while the request is kept: `taken` gets
+ * the descriptor (it owns it) and what the client already sent behind the request. The request is gone. */
 void http_take_connection(struct http_request *request, void (*taken)(int fd, struct buf *extra, void *arg),
                           void *arg);
 

@@ -78,6 +78,11 @@ static void fail_with(struct http_request *request, void *context)
     (void)context;
     struct err err = {0};
     struct str id = http_param(request, "id");
+    if (str_is(id, "rate")) {
+        http_set_header(request, "Retry-After", "7");
+        http_problem(request, 429, "too fast");
+        return;
+    }
     if (str_is(id, "busy"))
         err_set(&err, ERR_BUSY, "no room");
     else if (str_is(id, "inside"))
@@ -338,6 +343,10 @@ static void problems_are_rfc_9457(void **state)
     answer = ask("GET", "/fail/busy");
     assert_int_equal(answer.status, 503);
     assert_string_equal(answer_field(&answer, "Retry-After"), "1");
+    answer_free(&answer);
+    answer = ask("GET", "/fail/rate");
+    assert_int_equal(answer.status, 429);
+    assert_string_equal(answer_field(&answer, "Retry-After"), "7");
     answer_free(&answer);
     answer = ask("GET", "/fail/inside");
     assert_int_equal(answer.status, 500);
