@@ -5,8 +5,10 @@
 #ifndef LUNETTE_LUA_STATE_H
 #define LUNETTE_LUA_STATE_H
 
+#ifndef lauxlib_h /* tests bring them from elsewhere */
 #include <lauxlib.h>
 #include <lua.h>
+#endif
 #include <signal.h>
 
 #include "base/vec.h"
