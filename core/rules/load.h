@@ -12,15 +12,20 @@
 /* A Lua file that was run. */
 struct load_file {
     const struct tree_file *from;
-    struct lval *value;    /* what it returned */
-    struct lua_scan *scan; /* NULL: could not be tokenized (then it could not be run either) */
+    struct lval *value; /* what it returned; in the load's scratch */
+    /* Literal paths that its functions read, all and without those of `filter`. */
+    const struct str *paths, *paths_after_filter;
+    size_t path_count, path_after_filter_count;
 };
 
 struct load {
     const struct tree *tree;
     struct report *report;
     struct ruleset *set;
-    struct arena *arena; /* the set's */
+    struct arena *arena;   /* the set's: what is kept */
+    struct arena *scratch; /* of this load */
+    struct arena *once;    /* of one file's run */
+    struct str *texts;     /* by the tree's files: the kept copies of the Lua ones */
     struct known_fields *known;
     VEC(struct load_file) rules, sources;  /* what is left after replacing */
     struct map *rule_files, *source_files; /* id -> struct load_file * of these */
@@ -52,13 +57,13 @@ unsigned key_line(const struct lval *table, const char *key); /* the table's own
 /* The value if it has the type; NULL when absent or (reported) of another. */
 const struct lval *key_of_type(struct unit *unit, const struct lval *table, const char *key,
                                enum lval_type type);
-/* A non-empty string; false when absent or (reported) something else. */
+/* A non-empty string, copied into the set; false when absent or (reported) something else. */
 bool key_string(struct unit *unit, const struct lval *table, const char *key, struct str *out);
 /* An integer in [least, most]. */
 bool key_integer(struct unit *unit, const struct lval *table, const char *key, const int64_t range[2],
                  int64_t *out);
 bool key_duration(struct unit *unit, const struct lval *table, const char *key, int64_t *out);
-/* A list of strings, or one string. */
+/* A list of strings, or one string; copied into the set. */
 bool key_strings(struct unit *unit, const struct lval *table, const char *key, const struct str **items,
                  size_t *count);
 /* Lower-case letters, digits and _ . - ; begins with a letter; up to 128 bytes. Reports. */
@@ -68,8 +73,10 @@ const char *did_you_mean(struct arena *arena, struct str name, const char *const
 
 /* ---- values ---- */
 
-/* A string, number, boolean or null; false for anything else. */
+/* A string, number, boolean or null; false for anything else. Text is borrowed. */
 bool literal_of(const struct lval *value, struct literal *out);
+/* A deep copy. */
+struct lval *lval_copy(struct arena *arena, const struct lval *value);
 /* "a string", "a sample", "null": for messages. */
 const char *value_name(const struct lval *value);
 /* What stands in a string with control characters as Lua escapes: for "write [[C:\temp]]". */

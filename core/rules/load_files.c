@@ -22,6 +22,7 @@ static void load_modules(struct load *load)
 {
     struct ruleset *set = load->set;
     struct map *seen = map_new();
+    load->texts = arena_zalloc(load->scratch, (load->tree->files.count + 1) * sizeof(*load->texts));
     set->modules = arena_alloc(load->arena, (load->tree->files.count + 1) * sizeof(*set->modules));
     for (size_t i = 0; i < load->tree->files.count; i++) {
         const struct tree_file *file = &load->tree->files.items[i];
@@ -31,8 +32,9 @@ static void load_modules(struct load *load)
         struct lua_source *earlier = map_get(seen, name);
         struct lua_source *module = earlier ? earlier : &set->modules[set->module_count++];
         /* Rule roots come first, and what a rule can require must not depend on the plugins. */
+        load->texts[i] = arena_dup(load->arena, file->text);
         if (earlier == NULL || file->kind == TREE_RULES)
-            *module = (struct lua_source){name, arena_dup(load->arena, file->text)};
+            *module = (struct lua_source){name, load->texts[i]};
         map_put(seen, name, module);
     }
     map_free(seen, NULL);
@@ -77,10 +79,12 @@ static bool run_file(struct load *load, struct load_file *file)
     struct err err = {0};
     struct unit unit = {.load = load, .file = file};
     struct lua_runtime *runtime = lua_runtime_new(&options, &err);
-    int handle = runtime ? lua_load_file(runtime, &source, load->arena, &file->value, &err) : -1;
+    int handle = runtime ? lua_load_file(runtime, &source, load->once, &file->value, &err) : -1;
     lua_runtime_free(runtime);
-    if (handle >= 0)
+    if (handle >= 0) {
+        file->value = lval_copy(load->scratch, file->value);
         return true;
+    }
     if (err.where[0])
         report_add(load->report, PROBLEM_ERROR, err.where, "%s", err.message);
     else
@@ -88,17 +92,33 @@ static bool run_file(struct load *load, struct load_file *file)
     return false;
 }
 
-static bool scan_file(struct load *load, struct load_file *file)
+#define PATHS_MAX 256
+
+static const struct str *scan_paths(struct load *load, const struct lua_scan *scan, const char *except,
+                                    size_t *count)
+{
+    struct str found[PATHS_MAX];
+    *count = lua_scan_paths(scan, except, found, PATHS_MAX);
+    struct str *paths = arena_alloc(load->scratch, (*count + 1) * sizeof(*paths));
+    for (size_t i = 0; i < *count; i++)
+        paths[i] = arena_dup(load->scratch, found[i]);
+    return paths;
+}
+
+/* What the text says and the values do not: keys written twice, the fields that functions read. */
+static void scan_file(struct load *load, struct load_file *file)
 {
     struct unit unit = {.load = load, .file = file};
+    struct lua_scan *scan = lua_scan_new(load->once, file->from->text, NULL);
     struct str key;
     unsigned first, second;
-    file->scan = lua_scan_new(load->arena, file->from->text, NULL);
-    if (file->scan == NULL || !lua_scan_duplicate(file->scan, &key, &first, &second))
-        return true;
-    unit_error(&unit, second, "the key \"%.*s\" is written twice in one table, first in line %u",
-               STR_ARG(key), first);
-    return false;
+    if (scan == NULL)
+        return;
+    file->paths = scan_paths(load, scan, NULL, &file->path_count);
+    file->paths_after_filter = scan_paths(load, scan, "filter", &file->path_after_filter_count);
+    if (lua_scan_duplicate(scan, &key, &first, &second))
+        unit_error(&unit, second, "the key \"%.*s\" is written twice in one table, first in line %u",
+                   STR_ARG(key), first);
 }
 
 static struct str id_of(const struct load_file *file)
@@ -191,6 +211,7 @@ void load_files(struct load *load)
             continue;
         }
         struct load_file file = {.from = from};
+        arena_reset(load->once);
         if (is_editor_file(from->text) || !run_file(load, &file))
             continue;
         scan_file(load, &file);

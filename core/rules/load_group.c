@@ -140,29 +140,20 @@ static void keep_all(struct rule *rule, uint32_t *items, const struct slots *slo
         keep(rule, items, slots->items[i]);
 }
 
-/* The scan finds more than fields (any t["x"]), so what is no path is left out silently. */
-static void intern_paths(struct unit *unit, const char *except, struct rule *rule, uint32_t *items)
-{
-    struct str paths[SLOTS_MAX];
-    size_t count = lua_scan_paths(unit->file->scan, except, paths, SLOTS_MAX);
-    for (size_t i = 0; i < count && i < SLOTS_MAX; i++) {
-        uint32_t slot = fields_intern(unit->load->set->fields, paths[i], NULL);
-        if (items)
-            keep(rule, items, slot);
-    }
-}
-
 void load_callback_fields(struct unit *unit, struct rule *rule)
 {
+    const struct load_file *file = unit->file;
+    struct fields *fields = unit->load->set->fields;
     uint32_t items[SLOTS_MAX];
     keep_all(rule, items, &rule->group_by);
     keep(rule, items, rule->distinct);
     keep_all(rule, items, &rule->dedup_by);
     keep_all(rule, items, &rule->context);
-    if (unit->file->scan && rule->callbacks) {
-        intern_paths(unit, "filter", rule, items);
-        intern_paths(unit, NULL, rule, NULL);
-    }
+    /* The scan finds more than fields (any t["x"]), so what is no path is left out silently. */
+    for (size_t i = 0; rule->callbacks && i < file->path_after_filter_count; i++)
+        keep(rule, items, fields_intern(fields, file->paths_after_filter[i], NULL));
+    for (size_t i = 0; rule->callbacks && i < file->path_count; i++)
+        fields_intern(fields, file->paths[i], NULL);
     rule->stored.items = arena_alloc(unit->load->arena, (rule->stored.count + 1) * sizeof(*items));
     memcpy(rule->stored.items, items, rule->stored.count * sizeof(*items));
 }

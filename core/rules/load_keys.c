@@ -114,7 +114,7 @@ bool key_string(struct unit *unit, const struct lval *table, const char *key, st
                    value->s.len ? "not UTF-8" : "empty");
         return false;
     }
-    *out = value->s;
+    *out = arena_dup(unit->load->arena, value->s);
     return true;
 }
 
@@ -171,7 +171,7 @@ bool key_strings(struct unit *unit, const struct lval *table, const char *key, c
         if (from[i].type != LVAL_STRING || from[i].s.len == 0 || !text_is_utf8(from[i].s))
             list = single = false;
         else
-            out[i] = from[i].s;
+            out[i] = arena_dup(unit->load->arena, from[i].s);
     }
     if (n == 0 || (!single && !list)) {
         unit_error(unit, key_line(table, key), "%s: expected a list of texts, { \"…\" }", key);

@@ -90,9 +90,12 @@ void load_list_value(struct load *load, const struct load_file *file)
         struct literal literal;
         struct err err = {0};
         unsigned line = item->line ? item->line : value->line;
-        if (!literal_of(item, &literal) || literal.type == LITERAL_NULL)
+        if (!literal_of(item, &literal) || literal.type == LITERAL_NULL) {
             unit_error(&unit, line, "list: expected a string or a number, got %s", value_name(item));
-        else if (list_add(list, &literal, &err) != 0)
+            continue;
+        }
+        literal.text = arena_dup(load->arena, literal.text);
+        if (list_add(list, &literal, &err) != 0)
             unit_error(&unit, line, "list: %s", err.message);
     }
     if (unit.errors)

@@ -108,27 +108,28 @@ static void load_callbacks(struct unit *unit, const struct lval *table, struct r
 
 static void load_match(struct unit *unit, const struct lval *table, struct rule *rule)
 {
-    rule->match_value = lval_get(table, "match");
-    if (rule->match_value == NULL) {
+    const struct lval *match = lval_get(table, "match");
+    if (match == NULL) {
         unit_error(unit, table->line,
                    "rule: \"match\" is missing; write match = { [\"field\"] = value }, or "
                    "match = everything");
         return;
     }
     struct match_build build = {.unit = unit, .set = unit->load->set, .arena = unit->load->arena};
-    rule->match = build_match(&build, rule->match_value);
+    rule->match = build_match(&build, match);
+    rule->everything = match->kind == LVAL_EVERYTHING;
     rule->uses_lists = build.uses_lists;
 }
 
 /* A test sees only the lists it names, so a rule with lists is another program in each. */
-static void bind_tests(struct unit *unit, struct rule *rule)
+static void bind_tests(struct unit *unit, const struct lval *match, struct rule *rule)
 {
     for (size_t i = 0; rule->uses_lists && i < rule->test_count; i++) {
         struct rule_test *test = (struct rule_test *)&rule->tests[i];
         struct err err = {0};
         struct match_build build = {
             .set = unit->load->set, .test = test, .arena = unit->load->arena, .err = &err};
-        test->match = build_match(&build, rule->match_value);
+        test->match = build_match(&build, match);
         if (test->match == NULL)
             unit_error(unit, test->line, "test \"%.*s\": with its lists, %s", STR_ARG(test->name),
                        err.message);
@@ -162,7 +163,7 @@ bool load_rule(struct unit *unit, struct rule *rule)
     load_group(unit, table, rule);
     load_tests(unit, table, rule);
     if (unit->errors == 0)
-        bind_tests(unit, rule);
+        bind_tests(unit, lval_get(table, "match"), rule);
     load_callback_fields(unit, rule);
     return unit->errors == 0;
 }

@@ -1,9 +1,8 @@
 /* The source table: one vendor's records as a native map. */
 #include "rules/load.h"
 
-#define FROM_MAX      16
-#define PAIRS_MAX     4096
-#define FIX_PATHS_MAX 256
+#define FROM_MAX  16
+#define PAIRS_MAX 4096
 
 static const char *const source_keys[] = {"id",    "accepts", "route", "time", "fields", "values",
                                           "const", "dissect", "when",  "fix",  "tests"};
@@ -240,7 +239,7 @@ static void load_source_test(struct unit *unit, const struct lval *table, struct
         unit_error(unit, table->line, "test: expected { \"what it shows\", raw = { … }, expect = { … } }");
         return;
     }
-    test->name = table->items[0].s;
+    test->name = arena_dup(unit->load->arena, table->items[0].s);
     struct lval keyed = *table;
     keyed.item_count = 0;
     check_keys(unit, &keyed, &(struct keys){"test", names, 2, NULL});
@@ -248,8 +247,9 @@ static void load_source_test(struct unit *unit, const struct lval *table, struct
     if (raw == NULL || raw->type != LVAL_TABLE || !json_of(unit->load->arena, raw, &test->raw, &why))
         unit_error(unit, table->line, "test \"%.*s\": raw: %s", STR_ARG(test->name),
                    why ? why : "expected the record as a table");
-    test->expect = key_of_type(unit, table, "expect", LVAL_TABLE);
-    if (test->expect == NULL || test->expect->field_count == 0)
+    const struct lval *expect = key_of_type(unit, table, "expect", LVAL_TABLE);
+    test->expect = expect ? lval_copy(unit->load->arena, expect) : NULL;
+    if (expect == NULL || expect->field_count == 0)
         unit_error(unit, table->line,
                    "test \"%.*s\": \"expect\" is missing; write expect = { [\"user.name\"] = \"ana\" }",
                    STR_ARG(test->name));
@@ -274,12 +274,8 @@ static void load_source_tests(struct unit *unit, struct source *source)
 /* What `fix` reads by a literal name is then found without walking the record's text. */
 static void intern_fix_paths(struct unit *unit, const struct source *source)
 {
-    struct str paths[FIX_PATHS_MAX];
-    size_t count = 0;
-    if (source->has_fix && unit->file->scan)
-        count = lua_scan_paths(unit->file->scan, NULL, paths, FIX_PATHS_MAX);
-    for (size_t i = 0; i < count && i < FIX_PATHS_MAX; i++)
-        fields_intern(unit->load->set->fields, paths[i], NULL);
+    for (size_t i = 0; source->has_fix && i < unit->file->path_count; i++)
+        fields_intern(unit->load->set->fields, unit->file->paths[i], NULL);
 }
 
 bool load_source(struct unit *unit, struct source *source)

@@ -50,7 +50,7 @@ static bool raw_sample(const struct test_unit *at, const struct lval *sample, st
         sample_error(at, "source: expected the id of a source");
         return false;
     }
-    event->source = source->s;
+    event->source = arena_dup(at->unit->load->arena, source->s);
     if (map_get(at->unit->load->source_files, source->s) == NULL)
         no_such_source(at, source->s);
     return true;
@@ -151,12 +151,14 @@ static void load_test_list(const struct test_unit *at, const struct lval_field *
                 (value->kind == LVAL_PLAIN || value->kind == LVAL_LIST);
     for (size_t i = 0; good && i < value->item_count; i++) {
         good = literal_of(&value->items[i], &entries[i]) && entries[i].type != LITERAL_NULL;
+        entries[i].text = arena_dup(at->unit->load->arena, entries[i].text);
         entries[i].from_list = true;
     }
     if (!good)
         unit_error(at->unit, field->line, "test \"%.*s\": lists.%.*s: expected { \"…\" }",
                    STR_ARG(at->test->name), STR_ARG(field->key));
-    *out = (struct test_list){field->key, entries, good ? value->item_count : 0};
+    *out = (struct test_list){arena_dup(at->unit->load->arena, field->key), entries,
+                              good ? value->item_count : 0};
 }
 
 static void load_test_lists(const struct test_unit *at, const struct lval *table, struct rule_test *test)
@@ -206,7 +208,8 @@ static void load_expect(const struct test_unit *at, const struct lval *table, st
     key_string(unit, expect, "title", &test->title);
     key_string(unit, expect, "dedup", &test->dedup);
     key_string(unit, expect, "type", &test->type);
-    test->context = key_of_type(unit, expect, "context", LVAL_TABLE);
+    const struct lval *context = key_of_type(unit, expect, "context", LVAL_TABLE);
+    test->context = context ? lval_copy(unit->load->arena, context) : NULL;
 }
 
 static void load_test(struct unit *unit, const struct lval *table, struct rule_test *test)
@@ -221,7 +224,7 @@ static void load_test(struct unit *unit, const struct lval *table, struct rule_t
     }
     struct lval keyed = *table;
     keyed.item_count = 0;
-    test->name = table->items[0].s;
+    test->name = arena_dup(unit->load->arena, table->items[0].s);
     struct test_unit at = {unit, test, table->line};
     check_keys(unit, &keyed, &(struct keys){"test", names, 3, later});
     load_events(&at, table, test);

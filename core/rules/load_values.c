@@ -35,6 +35,31 @@ bool literal_of(const struct lval *value, struct literal *out)
     }
 }
 
+static void copy_into(struct arena *arena, const struct lval *from, struct lval *to)
+{
+    *to = *from;
+    if (from->type == LVAL_STRING)
+        to->s = arena_dup(arena, from->s);
+    if (from->item_count)
+        to->items = arena_alloc(arena, from->item_count * sizeof(*to->items));
+    if (from->field_count)
+        to->fields = arena_alloc(arena, from->field_count * sizeof(*to->fields));
+    for (size_t i = 0; i < from->item_count; i++)
+        copy_into(arena, &from->items[i], &to->items[i]);
+    for (size_t i = 0; i < from->field_count; i++) {
+        to->fields[i].key = arena_dup(arena, from->fields[i].key);
+        to->fields[i].line = from->fields[i].line;
+        copy_into(arena, &from->fields[i].value, &to->fields[i].value);
+    }
+}
+
+struct lval *lval_copy(struct arena *arena, const struct lval *value)
+{
+    struct lval *copy = arena_alloc(arena, sizeof(*copy));
+    copy_into(arena, value, copy);
+    return copy;
+}
+
 const char *value_name(const struct lval *value)
 {
     static const char *const types[] = {"nil",      "a boolean",  "a number", "a number",

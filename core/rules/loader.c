@@ -12,7 +12,7 @@ static uint32_t keep_file(struct load *load, const struct load_file *file)
     struct ruleset *set = load->set;
     struct lua_source *kept = &set->files[set->file_count];
     kept->path = arena_dup(load->arena, file->from->path);
-    kept->text = arena_dup(load->arena, file->from->text);
+    kept->text = load->texts[file->from - load->tree->files.items];
     return (uint32_t)set->file_count++;
 }
 
@@ -117,7 +117,7 @@ static void compile(struct load *load)
     if (set->matcher == NULL)
         report_add(load->report, PROBLEM_ERROR, err.where, "%s", err.message);
     for (size_t i = 0; set->matcher && i < live; i++)
-        if (match_is_always(set->matcher, (uint32_t)i) && set->rules[i].match_value->kind != LVAL_EVERYTHING)
+        if (match_is_always(set->matcher, (uint32_t)i) && !set->rules[i].everything)
             report_add(load->report, PROBLEM_NOTE, set->rules[i].path.ptr,
                        "no part of match is rare enough to look for, so each event of the rule's route is "
                        "tested");
@@ -155,6 +155,8 @@ struct ruleset *ruleset_load(const struct tree *tree, struct report *report)
     struct load load = {
         .tree = tree, .report = report, .set = set, .arena = set->arena, .known = known_fields_new()};
     size_t before = report->errors;
+    load.scratch = arena_new(64 << 10);
+    load.once = arena_new(64 << 10);
     load.rule_files = map_new();
     load.source_files = map_new();
     take_notes(tree, report);
@@ -172,6 +174,8 @@ struct ruleset *ruleset_load(const struct tree *tree, struct report *report)
     map_free(load.rule_files, NULL);
     map_free(load.source_files, NULL);
     known_fields_free(load.known);
+    arena_free(load.scratch);
+    arena_free(load.once);
     if (report->errors == before)
         return set;
     ruleset_unref(set);

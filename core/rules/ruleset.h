@@ -72,8 +72,8 @@ struct rule {
     size_t false_positive_count;
     struct match_route route;
     const struct match_node *match;
-    const struct lval *match_value; /* as written */
-    bool uses_lists;                /* match names a list */
+    bool everything; /* match = everything */
+    bool uses_lists; /* match names a list */
     bool grouped;
     struct group_spec group;
     struct slots group_by;
