@@ -126,11 +126,8 @@ static bool as_number(const struct value *value, long double *number)
     return true;
 }
 
-static bool equals(struct brute *b, const struct spec *spec, const struct spec_value *wanted,
-                   const struct value *value, struct str text, bool cut)
+static bool equals_number(struct brute *b, const struct spec_value *wanted, const struct value *value)
 {
-    if (text_matches(b, spec, wanted, text, cut))
-        return true;
     long double x, y;
     struct value spelled = value_string(spec_text(wanted));
     if (!is_number_type(value) || !as_number(value, &x) || !as_number(&spelled, &y) || x != y)
@@ -217,7 +214,7 @@ static enum verdict literal_verdict(struct brute *b, const struct spec *spec, co
     case SPEC_CIDR:
         return verdict_of(in_network(wanted, value));
     case SPEC_EQUALS:
-        return verdict_of(equals(b, spec, wanted, value, text, cut));
+        return verdict_of(text_matches(b, spec, wanted, text, cut) || equals_number(b, wanted, value));
     case SPEC_CONTAINS:
     case SPEC_STARTSWITH:
     case SPEC_ENDSWITH:

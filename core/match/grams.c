@@ -248,8 +248,15 @@ static void never_again(struct gram_scan *scan, uint32_t index)
         scan->visits[index] = scan->epoch << 6 | 63;
 }
 
+/* The text with a known gram at `at`. */
+struct place {
+    struct str text;
+    size_t at;
+    uint32_t gram;
+};
+
 static bool visit_bucket(const struct grams *grams, struct gram_scan *scan, const struct bucket *bucket,
-                         uint32_t index, struct str text, size_t at)
+                         uint32_t index, const struct place *place)
 {
     enum visit visit = count_visit(scan, index);
     if (visit == VISIT_DONE)
@@ -258,7 +265,7 @@ static bool visit_bucket(const struct grams *grams, struct gram_scan *scan, cons
     scan->looks += bucket->count;
     for (uint32_t i = bucket->first; i < bucket->first + bucket->count; i++) {
         const struct gram_literal *literal = &grams->literals[i];
-        bool there = literal_at(literal, text, at);
+        bool there = literal_at(literal, place->text, place->at);
         hits += there;
         if ((there || visit == VISIT_WAKE) && scan->hit(scan->context, literal->target, there))
             return true;
@@ -269,15 +276,15 @@ static bool visit_bucket(const struct grams *grams, struct gram_scan *scan, cons
 }
 
 static bool visit_gram(const struct grams *grams, struct gram_scan *scan, const struct gram_table *table,
-                       uint32_t gram, struct str text, size_t at)
+                       struct place place)
 {
-    uint32_t index = (uint32_t)(hash_gram(gram) >> table->shift);
+    uint32_t index = (uint32_t)(hash_gram(place.gram) >> table->shift);
     for (; table->buckets[index].count; index = (index + 1) & (table->size - 1)) {
         const struct bucket *bucket = &table->buckets[index];
-        if (bucket->gram != gram)
+        if (bucket->gram != place.gram)
             continue;
         uint32_t base = table == &grams->fours ? 0 : grams->fours.size;
-        return visit_bucket(grams, scan, bucket, base + index, text, at);
+        return visit_bucket(grams, scan, bucket, base + index, &place);
     }
     return false;
 }
@@ -287,7 +294,7 @@ static bool scan_pairs(const struct grams *grams, struct gram_scan *scan, struct
     for (size_t at = 0; at + 2 <= text.len; at++) {
         uint32_t pair = load_pair(text.ptr + at);
         if ((grams->pair_map[pair >> 6] >> (pair & 63) & 1) &&
-            visit_gram(grams, scan, &grams->pairs, pair, text, at))
+            visit_gram(grams, scan, &grams->pairs, (struct place){text, at, pair}))
             return true;
     }
     return false;
@@ -305,7 +312,7 @@ bool grams_scan(const struct grams *grams, struct gram_scan *scan, struct str te
             continue;
         if (!(word >> (hash >> 38 & 63) & 1))
             continue;
-        if (visit_gram(grams, scan, &grams->fours, gram, text, at))
+        if (visit_gram(grams, scan, &grams->fours, (struct place){text, at, gram}))
             return true;
     }
     return grams->pair_map && scan_pairs(grams, scan, text);

@@ -6,6 +6,8 @@
 #include "match/pattern.h"
 #include "match/predicate.h"
 
+#define TWO_63 9223372036854775808.0
+
 /* ---- a value ---- */
 
 /* At a character's first byte, so that no character is torn. */
@@ -36,9 +38,9 @@ struct str subject_number(struct subject *subject)
     if (!subject->number_made) {
         subject->number_made = true;
         int len = 0;
-        if (d >= -0x1p63 && d < 0x1p63 && d == floor(d))
+        if (d >= -TWO_63 && d < TWO_63 && d == floor(d))
             len = snprintf(subject->digits, sizeof(subject->digits), "%lld", (long long)d);
-        else if (d >= 0x1p63 && d < 0x1p64 && d == floor(d))
+        else if (d >= TWO_63 && d < 2 * TWO_63 && d == floor(d))
             len = snprintf(subject->digits, sizeof(subject->digits), "%llu", (unsigned long long)d);
         if (len)
             subject->number = (struct str){subject->digits, (size_t)len};

@@ -108,8 +108,8 @@ static bool piece_at(struct str piece, struct str text, size_t at, size_t *end)
 static size_t find_piece(struct str piece, struct str text, size_t from, size_t *end)
 {
     if (!has_special(piece)) {
-        if (piece.len == 0 || from > text.len)
-            return *end = from, from <= text.len ? from : SIZE_MAX;
+        if (from > text.len)
+            return SIZE_MAX;
         const char *at = memmem(text.ptr + from, text.len - from, piece.ptr, piece.len);
         if (!at)
             return SIZE_MAX;

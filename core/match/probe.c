@@ -79,17 +79,21 @@ static void probe_anchors(struct match_scratch *s, uint32_t slot, const struct s
     }
 }
 
-static void probe_network(struct match_scratch *s, uint32_t slot, const struct ip *ip, unsigned detail)
+static void probe_four(struct match_scratch *s, uint32_t slot, uint32_t address, unsigned detail)
 {
     unsigned bits = detail & 255;
-    uint32_t four = bits ? ip->four & UINT32_MAX << (32 - (bits < 32 ? bits : 32)) : 0;
-    __uint128_t sixteen = bits ? ip->sixteen & ~(__uint128_t)0 << (128 - bits) : 0;
-    bool v4 = detail >= 256;
-    if (v4 ? !ip->v4 : !ip->v6)
-        return;
-    struct str key = v4 ? (struct str){(const char *)&four, sizeof(four)}
-                        : (struct str){(const char *)&sixteen, sizeof(sixteen)};
+    if (bits < 32)
+        address &= ~(UINT32_MAX >> bits);
+    struct str key = {(const char *)&address, sizeof(address)};
     look_up(s, KEY_NETWORK, hash_fast(key, key_seed(KEY_NETWORK, slot, detail)), key);
+}
+
+static void probe_sixteen(struct match_scratch *s, uint32_t slot, __uint128_t address, unsigned bits)
+{
+    if (bits < 128)
+        address &= ~(~(__uint128_t)0 >> bits);
+    struct str key = {(const char *)&address, sizeof(address)};
+    look_up(s, KEY_NETWORK, hash_fast(key, key_seed(KEY_NETWORK, slot, bits)), key);
 }
 
 static void probe_networks(struct match_scratch *s, uint32_t slot, const struct subject *subject)
@@ -98,8 +102,13 @@ static void probe_networks(struct match_scratch *s, uint32_t slot, const struct 
     struct ip ip;
     if (at->prefix_count == 0 || subject->value->type != VALUE_STRING || !ip_parse(subject->text, &ip))
         return;
-    for (uint32_t i = 0; i < at->prefix_count; i++)
-        probe_network(s, slot, &ip, s->matcher->index.lists[at->prefixes + i]);
+    for (uint32_t i = 0; i < at->prefix_count; i++) {
+        unsigned detail = s->matcher->index.lists[at->prefixes + i];
+        if (detail >= 256 && ip.v4)
+            probe_four(s, slot, ip.four, detail);
+        else if (detail < 256 && ip.v6)
+            probe_sixteen(s, slot, ip.sixteen, detail);
+    }
 }
 
 static void probe_text(struct match_scratch *s, uint32_t slot, struct subject *subject)

@@ -113,8 +113,10 @@ void compile_program(struct compiler *c, const struct tree *tree)
         return;
     }
     VEC(struct costed) children = {0};
-    for (const struct tree *child = tree->first; child; child = child->next)
-        vec_push(&children, ((struct costed){child, tree_cost(c, child), children.count}));
+    for (const struct tree *child = tree->first; child; child = child->next) {
+        struct costed one = {child, tree_cost(c, child), children.count};
+        vec_push(&children, one);
+    }
     if (children.count)
         qsort(children.items, children.count, sizeof(*children.items), compare_costed);
     size_t start = c->code.count;

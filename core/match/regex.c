@@ -256,6 +256,7 @@ static size_t copy_spans(const struct regex_scratch *scratch, const struct regex
     return groups + 1;
 }
 
+/* long: one call of a regex engine: what, where, how much, and what it found. */
 enum regex_outcome regex_search(const struct regex *regex, struct regex_scratch *scratch, struct str subject,
                                 size_t start, unsigned steps, size_t (*spans)[2], size_t max, size_t *count)
 {

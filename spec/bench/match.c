@@ -83,6 +83,7 @@ static struct match_node *field(struct rules *r, const char *key, const char *co
     return node;
 }
 
+/* long: a test of one field, for one rule, in one line. */
 static void add(struct rules *r, struct match_node *all, const char *key, const char *format, size_t rule,
                 unsigned place)
 {
@@ -90,6 +91,7 @@ static void add(struct rules *r, struct match_node *all, const char *key, const 
     match_node_add(all, field(r, key, &text, 1));
 }
 
+/* long: the same with several values. */
 static void add_list(struct rules *r, struct match_node *all, const char *key, const char *format,
                      size_t rule, unsigned count)
 {
