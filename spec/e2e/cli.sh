@@ -10,7 +10,7 @@ ends() {
   shift
   "$@" >"$WORK/out" 2>&1 || status=$?
   [ "$status" = "$wanted" ] || cat "$WORK/out"
-  expect "exit code of $(basename "$1") $2" "$status" "$wanted"
+  expect "exit code of lunette ${2:-}" "$status" "$wanted"
 }
 says() { grep -q -- "$1" "$WORK/out" || { cat "$WORK/out"; return 1; }; }
 with_plugins=(--plugins "$PLUGINS")
@@ -24,7 +24,7 @@ usage_is_explained() {
   says listen
   ends 0 "$LUNETTE" --help
   ends 0 "$LUNETTE" serve --help
-  says LUNETTE_DATA
+  says --data
   ends 0 "$LUNETTE" --version
   says '[0-9]\.[0-9]'
 }
@@ -42,9 +42,9 @@ check "e2e: check ends with 2 and the line of what is broken" check_finds_what_i
 test_runs_the_rules_tests() {
   ends 0 "$LUNETTE" test "${with_plugins[@]}" "$RULES"
   mkdir -p "$WORK/failing"
-  sed 's/threats = 0/threats = 1/' "$RULES/single.lua" >"$WORK/failing/single.lua"
+  sed 's/threats = 1, title/threats = 2, title/' "$RULES/single.lua" >"$WORK/failing/single.lua"
   ends 1 "$LUNETTE" test "${with_plugins[@]}" "$WORK/failing"
-  says 'another action does not'
+  says 'one fires'
 }
 check "e2e: test runs the rules' own tests and ends with 1 where one fails" test_runs_the_rules_tests
 

@@ -36,7 +36,7 @@ an_event_ends_at_256_kib() {
   sized_event 262144 >"$WORK/event"
   expect "256 KiB" "$(post "${JSON[@]}" --data-binary "@$WORK/event")" 202
   sized_event 262145 >"$WORK/event"
-  expect "one byte more" "$(post "${JSON[@]}" --data-binary "@$WORK/event")" 400
+  expect "one byte more" "$(post "${JSON[@]}" --data-binary "@$WORK/event")" 413
 }
 check "e2e: an event may have 256 KiB" an_event_ends_at_256_kib
 
@@ -51,16 +51,23 @@ check "e2e: an event that is too large costs only itself" a_large_event_costs_on
 nested() { printf '{"a":%.0s' $(seq "$1"); printf 1; printf '}%.0s' $(seq "$1"); }
 depth_ends_at_32() {
   expect "32" "$(nested 32 | post "${JSON[@]}" --data-binary @-)" 202
-  expect "33" "$(nested 33 | post "${JSON[@]}" --data-binary @-)" 400
+  expect "33" "$(nested 33 | post "${JSON[@]}" --data-binary @-)" 413
 }
 check "e2e: an event may nest 32 deep" depth_ends_at_32
 
-fields() { printf '{"f0":0'; printf ',"f%d":1' $(seq $(($1 - 1))); printf '}'; }
-fields_end_at_1024() {
-  expect "1,024" "$(fields 1024 | post "${JSON[@]}" --data-binary @-)" 202
-  expect "1,025" "$(fields 1025 | post "${JSON[@]}" --data-binary @-)" 400
+# of so many fields, the last two of which a rule looks at
+fields() {
+  printf '{"f0":0'
+  printf ',"f%d":1' $(seq $(($1 - 3)))
+  printf ',"event.action":"e2e-single","user.name":"fields-%d"}' "$1"
 }
-check "e2e: an event may have 1,024 fields" fields_end_at_1024
+threats_of() { fields "$1" | request POST /api/events "${JSON[@]}" --data-binary @- | head -n -1 | jq -c '.threats | length'; }
+fields_end_at_1024() {
+  expect "threats of 1,024 fields" "$(threats_of 1024)" 1
+  expect "1,026 fields are taken" "$(fields 1026 | post "${JSON[@]}" --data-binary @-)" 202
+  expect "threats of 1,027 fields" "$(threats_of 1027)" 0
+}
+check "e2e: an event is read up to 1,024 fields, and not refused for more" fields_end_at_1024
 
 inflated_bodies_are_bounded() {
   event other | gzip >"$WORK/small.gz"

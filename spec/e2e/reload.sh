@@ -68,12 +68,12 @@ a_tree_whose_tests_fail_stays_out() {
   local before
   before=$(rules_hash)
   tree failing Failing
-  sed -i 's/threats = 0/threats = 1/' "$RULES/..failing/single.lua"
+  sed -i 's/threats = 1, title/threats = 2, title/' "$RULES/..failing/single.lua"
   swap failing
   wait_for test_is_named
   expect "the hash of what runs" "$(rules_hash)" "$before"
 }
-test_is_named() { get /api/rules/status | jq -e '.problems | tostring | contains("another action does not")'; }
+test_is_named() { get /api/rules/status | jq -e '.problems | tostring | contains("one fires")'; }
 check "e2e: a tree whose tests fail stays out" a_tree_whose_tests_fail_stays_out
 
 it_recovers() {

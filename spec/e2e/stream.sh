@@ -19,11 +19,11 @@ STARTED+=("$LIVE")
 wait_for lines_in "$WORK/live" 1
 second=$(single bob)
 third=$(single cai)
-status=0
-wait "$LIVE" || status=$?
+live_status=0
+wait "$LIVE" || live_status=$?
 
 it_begins_with_a_batch() {
-  expect "exit code" "$status" 0
+  expect "exit code" "$live_status" 0
   sed -n 1p "$WORK/live" | jq -e --arg id "$first" '.type == "initial_batch" and .data[0].id == $id and .cursor'
 }
 check "e2e: a client first gets the newest threats" it_begins_with_a_batch
@@ -56,7 +56,7 @@ check "e2e: a row has at most a kilobyte" a_row_is_short
 
 a_change_is_streamed() {
   watch --types threat_updated --count 1 --send '{"type":"ping"}' >"$WORK/updated" &
-  local watcher=$!
+  local watcher=$! n=0
   watch --types pong --count 1 --send '{"type":"ping"}' >/dev/null
   curl -fsS -X PATCH -H 'Content-Type: application/json' -H 'If-Match: *' -d '{"assignee":"ann"}' \
     "$URL/api/threats/$second" >/dev/null
