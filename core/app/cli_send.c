@@ -38,6 +38,7 @@ static int send_batch(struct sender *s, struct buf *lines, struct err *err)
 {
     struct buf out = BUF_EMPTY;
     int status = 0, rc = 0;
+    struct http_post post = {s->url, "application/x-ndjson", s->token, buf_str(lines)};
     for (int tries = 0; tries < BUSY_TRIES; tries++) {
         buf_clear(&out);
         rc = http_client_post(s->client, s->url, "application/x-ndjson", s->token, buf_str(lines), &status,

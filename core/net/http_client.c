@@ -56,24 +56,24 @@ static struct curl_slist *headers_of(const char *content_type, const char *token
     return list;
 }
 
-int http_client_post(struct http_client *client, const char *url, const char *content_type, const char *token,
-                     struct str body, int *status, struct buf *out, struct err *err)
+int http_client_post(struct http_client *client, const struct http_post *post, int *status, struct buf *out,
+                     struct err *err)
 {
-    struct curl_slist *headers = headers_of(content_type, token);
+    struct curl_slist *headers = headers_of(post->content_type, post->token);
     long code = 0;
-    curl_easy_setopt(client->curl, CURLOPT_URL, url);
+    curl_easy_setopt(client->curl, CURLOPT_URL, post->url);
     curl_easy_setopt(client->curl, CURLOPT_PROTOCOLS_STR, "http,https");
     curl_easy_setopt(client->curl, CURLOPT_NOSIGNAL, 1L);
     curl_easy_setopt(client->curl, CURLOPT_TIMEOUT_MS, (long)(client->timeout_ns / NS_PER_MS));
     curl_easy_setopt(client->curl, CURLOPT_HTTPHEADER, headers);
-    curl_easy_setopt(client->curl, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)body.len);
-    curl_easy_setopt(client->curl, CURLOPT_POSTFIELDS, body.len ? body.ptr : "");
+    curl_easy_setopt(client->curl, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)post->body.len);
+    curl_easy_setopt(client->curl, CURLOPT_POSTFIELDS, post->body.len ? post->body.ptr : "");
     curl_easy_setopt(client->curl, CURLOPT_WRITEFUNCTION, take_answer);
     curl_easy_setopt(client->curl, CURLOPT_WRITEDATA, out);
     CURLcode rc = curl_easy_perform(client->curl);
     curl_slist_free_all(headers);
     if (rc != CURLE_OK)
-        return err_set(err, rc == CURLE_OPERATION_TIMEDOUT ? ERR_TIMEOUT : ERR_IO, "%s: %s", url,
+        return err_set(err, rc == CURLE_OPERATION_TIMEDOUT ? ERR_TIMEOUT : ERR_IO, "%s: %s", post->url,
                        curl_easy_strerror(rc));
     curl_easy_getinfo(client->curl, CURLINFO_RESPONSE_CODE, &code);
     *status = (int)code;
