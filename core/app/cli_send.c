@@ -41,8 +41,7 @@ static int send_batch(struct sender *s, struct buf *lines, struct err *err)
     struct http_post post = {s->url, "application/x-ndjson", s->token, buf_str(lines)};
     for (int tries = 0; tries < BUSY_TRIES; tries++) {
         buf_clear(&out);
-        rc = http_client_post(s->client, s->url, "application/x-ndjson", s->token, buf_str(lines), &status,
-                              &out, err);
+        rc = http_client_post(s->client, &post, &status, &out, err);
         if (rc != 0 || (status != 429 && status != 503))
             break;
         usleep(BUSY_WAIT_US); /* the server asked us to come again */
