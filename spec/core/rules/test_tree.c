@@ -7,6 +7,9 @@
 
 #include <fcntl.h>
 #include <ftw.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -170,6 +173,79 @@ static void a_config_map_is_read_once_through_its_links(void **state)
     tree = read_ok(at(s, "map"), "");
     assert_string_equal(tree_hash(tree), first);
     tree_free(tree);
+}
+
+/* The kubelet at work: a new version, the link swapped, the old version removed. */
+struct kubelet {
+    const struct scratch *scratch;
+    atomic_bool stop;
+    unsigned swaps;
+};
+
+static void kubelet_write(const char *root, unsigned version, const char *name)
+{
+    char path[512];
+    snprintf(path, sizeof(path), "%s/map/..v%u", root, version);
+    mkdir(path, 0700);
+    snprintf(path, sizeof(path), "%s/map/..v%u/%s", root, version, name);
+    FILE *file = fopen(path, "w");
+    fprintf(file, "%u", version);
+    fclose(file);
+}
+
+static void kubelet_swap(const char *root, unsigned version)
+{
+    char target[64], next[512], link[512];
+    kubelet_write(root, version, "a.lua");
+    kubelet_write(root, version, "b.lua");
+    snprintf(target, sizeof(target), "..v%u", version);
+    snprintf(next, sizeof(next), "%s/map/..data_tmp", root);
+    snprintf(link, sizeof(link), "%s/map/..data", root);
+    symlink(target, next);
+    rename(next, link);
+    static const char *const gone[] = {"a.lua", "b.lua", ""};
+    for (int i = 0; version > 0 && i < 3; i++) {
+        snprintf(next, sizeof(next), "%s/map/..v%u/%s", root, version - 1, gone[i]);
+        remove(next);
+    }
+}
+
+static void *kubelet_run(void *arg)
+{
+    struct kubelet *kubelet = arg;
+    while (!atomic_load(&kubelet->stop)) {
+        kubelet_swap(kubelet->scratch->root, ++kubelet->swaps);
+        sched_yield();
+    }
+    return NULL;
+}
+
+static void no_read_mixes_two_versions_of_a_config_map(void **state)
+{
+    struct kubelet kubelet = {.scratch = *state};
+    mkdir(at(*state, "map"), 0700);
+    kubelet_swap(kubelet.scratch->root, 0);
+    assert_int_equal(symlink("..data/a.lua", at(*state, "map/a.lua")), 0);
+    assert_int_equal(symlink("..data/b.lua", at(*state, "map/b.lua")), 0);
+    pthread_t thread;
+    char root[128];
+    snprintf(root, sizeof(root), "%s/map", kubelet.scratch->root);
+    assert_int_equal(pthread_create(&thread, NULL, kubelet_run, &kubelet), 0);
+    unsigned whole = 0, mixed = 0, failed = 0;
+    while (whole < 500) {
+        struct err err = {0};
+        struct tree *tree = tree_read(root, "", &err);
+        failed += tree == NULL && err.code != ERR_BUSY;
+        if (tree == NULL)
+            continue;
+        whole++;
+        mixed += tree->files.count != 2 || !str_equal(tree->files.items[0].text, tree->files.items[1].text);
+        tree_free(tree);
+    }
+    atomic_store(&kubelet.stop, true);
+    pthread_join(thread, NULL);
+    assert_int_equal(mixed, 0);
+    assert_int_equal(failed, 0);
 }
 
 static void links_are_followed_once_so_a_loop_ends(void **state)
@@ -431,6 +507,7 @@ int main(void)
         TEST(a_root_may_be_one_file_and_roots_may_be_many),
         TEST(a_root_that_is_missing_or_no_rule_file_is_refused),
         TEST(a_config_map_is_read_once_through_its_links),
+        TEST(no_read_mixes_two_versions_of_a_config_map),
         TEST(links_are_followed_once_so_a_loop_ends),
         TEST(a_fifo_does_not_hold_the_reader),
         TEST(the_hash_is_of_names_and_texts_alone),
