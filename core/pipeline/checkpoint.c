@@ -6,18 +6,22 @@
 #define CHECKPOINT_CAPACITY 256
 #define LOG_SMALL           (1 << 20) /* below this size a log is not worth compacting */
 
+/* Sets of workers are bits. */
 struct checkpoint {
     struct mailbox *box;
     struct thread *thread;
     struct state_log *log;
     struct writer *writer;
-    atomic_bool stop, wants_all;
-    atomic_bool broken; /* a change was lost: only a whole round can stand in the log again */
+    atomic_bool stop;
+    _Atomic uint64_t wants; /* their next save should be whole */
+    uint64_t workers;       /* all of them */
+    uint64_t missing; /* their whole state is still to come into the new file; 0: no rewrite under way */
+    uint64_t broken;  /* a change was lost: differences mean nothing until the whole state has come */
+    bool due;         /* the next whole state begins a new file */
     _Atomic uint64_t stands_at[GROUP_SHARDS];
     uint64_t stands_next[GROUP_SHARDS];
     VEC(struct saved_state *) queue; /* in order of arrival */
-    unsigned rewriting;              /* workers of a whole round still to come; 0: not rewriting */
-    size_t state_bytes;              /* of the round under way */
+    size_t state_bytes;              /* of all workers, at the last rewrite */
 };
 
 static void saved_free(struct saved_state *saved)
@@ -27,10 +31,11 @@ static void saved_free(struct saved_state *saved)
     free(saved);
 }
 
-static void lost(struct checkpoint *c)
+/* Everything is written anew with what comes next. */
+static void rewrite_soon(struct checkpoint *c)
 {
-    atomic_store(&c->broken, true);
-    atomic_store(&c->wants_all, true);
+    c->due = true;
+    atomic_store(&c->wants, c->workers);
 }
 
 static void deliver(struct mail *mail, void *receiver)
@@ -50,58 +55,60 @@ static int append(struct checkpoint *c, struct saved_state *saved, struct err *e
     return state_log_sync(c->log, err);
 }
 
-/* What a whole round saves stands only once its file is the log: until then a crash finds the old one. */
+/* What goes into a new file stands only once that file is the log: until then a crash finds the old one. */
 static void stand(struct checkpoint *c, const struct saved_state *saved)
 {
     for (unsigned i = 0; i < GROUP_SHARDS; i++)
         if (saved->shards[i].cap)
             c->stands_next[i] = saved->stands_at;
-    for (unsigned i = 0; i < GROUP_SHARDS && c->rewriting == 0; i++)
+    for (unsigned i = 0; i < GROUP_SHARDS && c->missing == 0; i++)
         atomic_store(&c->stands_at[i], c->stands_next[i]);
 }
 
-/* A whole round goes into a new file, which becomes the log with its last worker. */
+static int begin_rewrite(struct checkpoint *c, struct err *err)
+{
+    if (state_log_rewrite(c->log, err) != 0)
+        return -1;
+    c->missing = c->workers;
+    c->state_bytes = 0;
+    c->due = false;
+    return 0;
+}
+
+/* A new file becomes the log when every worker's whole state is in it. */
 static int write_saved(struct checkpoint *c, struct saved_state *saved, struct err *err)
 {
-    if (saved->all && c->rewriting == 0) {
-        if (state_log_rewrite(c->log, err) != 0)
-            return -1;
-        c->rewriting = saved->workers;
-        c->state_bytes = 0;
-    }
+    uint64_t worker = UINT64_C(1) << saved->worker;
+    if (saved->all && c->due && c->missing == 0 && begin_rewrite(c, err) != 0)
+        return -1;
     if (append(c, saved, err) != 0)
         return -1;
-    if (!saved->all || c->rewriting == 0)
+    if (!saved->all)
+        return 0;
+    c->broken &= ~worker;
+    if ((c->missing & worker) == 0)
         return 0;
     c->state_bytes += saved->bytes;
-    if (--c->rewriting == 0) {
-        if (state_log_commit(c->log, err) != 0)
-            return -1;
-        atomic_store(&c->wants_all, false);
-        atomic_store(&c->broken, false);
-    }
-    return 0;
+    c->missing &= ~worker;
+    return c->missing == 0 ? state_log_commit(c->log, err) : 0;
 }
 
 static void take(struct checkpoint *c, struct saved_state *saved)
 {
     struct err err = {0};
-    if (c->log == NULL) {
-        stand(c, saved);
+    if (!saved->all && c->broken >> saved->worker & 1)
+        return;
+    if (c->log && write_saved(c, saved, &err) != 0) {
+        LOG_ERR(LOG_ERROR, "state.append", &err);
+        c->missing = 0;
+        c->broken = c->workers;
+        rewrite_soon(c);
         return;
     }
-    if (atomic_load(&c->broken) && !saved->all)
-        return;
-    if (write_saved(c, saved, &err) == 0) {
-        stand(c, saved);
-        uint64_t bytes = state_log_bytes(c->log);
-        if (c->rewriting == 0 && bytes > LOG_SMALL && bytes > 2 * (uint64_t)c->state_bytes)
-            atomic_store(&c->wants_all, true);
-        return;
-    }
-    LOG_ERR(LOG_ERROR, "state.append", &err);
-    c->rewriting = 0;
-    lost(c);
+    stand(c, saved);
+    uint64_t bytes = c->log ? state_log_bytes(c->log) : 0;
+    if (!c->due && c->missing == 0 && bytes > LOG_SMALL && bytes > 2 * (uint64_t)c->state_bytes)
+        rewrite_soon(c);
 }
 
 static void drain(struct checkpoint *c)
@@ -128,13 +135,15 @@ static void checkpoint_main(void *arg)
     drain(c);
 }
 
-struct checkpoint *checkpoint_start(struct state_log *log, struct writer *writer, const uint64_t *stands_at,
-                                    struct err *err)
+struct checkpoint *checkpoint_start(struct state_log *log, struct writer *writer, unsigned workers,
+                                    const uint64_t *stands_at, struct err *err)
 {
     struct checkpoint *c = mem_zalloc(1, sizeof(*c));
     c->box = mailbox_new(CHECKPOINT_CAPACITY, c);
     c->log = log;
     c->writer = writer;
+    c->workers = workers < 64 ? (UINT64_C(1) << workers) - 1 : UINT64_MAX;
+    rewrite_soon(c);
     for (unsigned i = 0; i < GROUP_SHARDS; i++)
         atomic_init(&c->stands_at[i], c->stands_next[i] = stands_at[i]);
     c->thread = thread_start("checkpoint", checkpoint_main, c, err);
@@ -162,16 +171,19 @@ void checkpoint_stop(struct checkpoint *c)
 
 void checkpoint_take(struct checkpoint *c, struct saved_state *saved)
 {
+    uint64_t worker = UINT64_C(1) << saved->worker;
     saved->mail.deliver = deliver;
+    if (saved->all)
+        atomic_fetch_and(&c->wants, ~worker);
     if (mailbox_post(c->box, &saved->mail))
         return;
-    lost(c);
+    atomic_fetch_or(&c->wants, worker);
     saved_free(saved);
 }
 
-bool checkpoint_wants_all(const struct checkpoint *c)
+bool checkpoint_wants_all(const struct checkpoint *c, unsigned worker)
 {
-    return atomic_load(&c->wants_all);
+    return atomic_load(&c->wants) >> worker & 1;
 }
 
 uint64_t checkpoint_needs_from(const struct checkpoint *c)

@@ -17,22 +17,22 @@ struct saved_state {
     uint64_t stands_at; /* every batch up to this one is in it */
     uint64_t knows_of;  /* no batch after this one is in it */
     bool all;           /* whole state, not only what changed */
-    unsigned workers;   /* how many of these make one round */
+    unsigned worker;    /* whose */
     size_t bytes;       /* of the worker's whole state */
     struct buf shards[GROUP_SHARDS];
 };
 
-/* `log` may be NULL: nothing is kept. Both are borrowed. `stands_at`: what the log holds already, per shard.
- */
-struct checkpoint *checkpoint_start(struct state_log *log, struct writer *writer, const uint64_t *stands_at,
-                                    struct err *err);
+/* `log` may be NULL: nothing is kept. Both are borrowed. `workers`: up to 64. `stands_at`: what the log holds
+ * already, per shard. */
+struct checkpoint *checkpoint_start(struct state_log *log, struct writer *writer, unsigned workers,
+                                    const uint64_t *stands_at, struct err *err);
 /* Appends what is still waiting (the writer must have committed), ends the thread. */
 void checkpoint_stop(struct checkpoint *checkpoint);
-/* Takes the state. Dropped (and everything is saved at the next round) when the box is full. */
+/* Takes the state. Dropped when the box is full: the worker saves everything at its next round then. */
 void checkpoint_take(struct checkpoint *checkpoint, struct saved_state *saved);
-/* The next round should save everything: the log is more than twice the state, or a write failed. Any thread.
- */
-bool checkpoint_wants_all(const struct checkpoint *checkpoint);
+/* The worker should save everything at its next round: after a start, when the log is more than twice the
+ * state, or when something of it was lost. Any thread. */
+bool checkpoint_wants_all(const struct checkpoint *checkpoint, unsigned worker);
 /* Batches from here on are needed by the next start. Any thread. */
 uint64_t checkpoint_needs_from(const struct checkpoint *checkpoint);
 

@@ -1,5 +1,6 @@
 #include "pipeline/judge.h"
 
+#include "base/map.h"
 #include "base/text.h"
 
 #define GROUP_VALUES_SHOWN 100 /* group.values: at most so many */
@@ -224,18 +225,31 @@ void judge_observation(struct detector *detector, struct group_shard *shard,
 
 /* ---- raise ---- */
 
+/* Also notes that it came. */
+static bool came_before(struct verdict *verdict, const struct firing *firing)
+{
+    struct id128 id = hash_id(
+        (struct str[]){firing->rule_id,
+                       firing->customer,
+                       firing->dedup_key,
+                       {(const char *)firing->event.bytes, sizeof(firing->event.bytes)}},
+        4);
+    return verdict->replayed &&
+           map_put(verdict->replayed, (struct str){(const char *)id.bytes, sizeof(id.bytes)},
+                   verdict->replayed);
+}
+
 static void count_raised(struct verdict *verdict, const struct judged *judged,
                          const struct raise_result *result)
 {
     enum ledger_term term = LEDGER_FOLDED;
     if (judged->rule == RULE_INTERNAL)
         return;
-    if (result->outcome == RAISE_NEW)
-        term = LEDGER_RAISED;
-    else if (result->outcome == RAISE_HELD && verdict->batch->replay)
-        term = result->is_anchor ? LEDGER_RAISED : LEDGER_FOLDED;
-    else if (result->outcome == RAISE_HELD)
+    bool again = came_before(verdict, &judged->firing);
+    if (result->outcome == RAISE_HELD && (again || !verdict->batch->replay))
         term = LEDGER_REPEATED;
+    else if (result->outcome == RAISE_NEW || (result->outcome == RAISE_HELD && result->is_anchor))
+        term = LEDGER_RAISED;
     if (judged->firing.suppressed && term != LEDGER_REPEATED)
         term = LEDGER_SUPPRESSED;
     if (judged->from == FROM_WAITING)

@@ -30,6 +30,7 @@ struct verdict {
     uint64_t evicted;          /* window entries and groups lost to limits */
     VEC(uint64_t) pressure;    /* states of the groups' rules that lost them */
     const struct hints *hints; /* the owner's, or NULL: titles of folds are not asked for */
+    struct map *replayed;      /* (writer) firings met since the start that observed their batches again */
 };
 void verdict_init(struct verdict *verdict, struct batch *batch);
 void verdict_release(struct verdict *verdict);

@@ -29,6 +29,7 @@ struct part {
     size_t count, parts;    /* parts: how many the batch has in all */
     struct verdict verdict;
     bool waits;                /* the reply waits for the commit */
+    bool lost;                 /* (writer) it ended before this was committed */
     bool urgent;               /* (writer) something of it must be committed before it goes back */
     size_t raised_at;          /* (writer) how far judge_raise has come */
     VEC(struct raised) raised; /* one per firing, in order; (writer) until it goes back */

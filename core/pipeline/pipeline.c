@@ -1,222 +1,11 @@
-#include "pipeline/pipeline.h"
-
 #include <errno.h>
 #include <fcntl.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/log.h"
-#include "base/metrics.h"
-#include "pipeline/recovery.h"
-
-#define WORKER_CAPACITY 16384
-#define WORKER_HINTS    100000
-#define SAVE_NS         (5 * NS_PER_S)
-#define STUCK_NS        (60 * NS_PER_S)
-#define GENERATIONS     8
-
-struct pipeline {
-    struct pipeline_options options;
-    struct store *store;
-    struct state_log *state_log;
-    struct writer *writer;
-    struct journaler *journaler;
-    struct checkpoint *checkpoint;
-    struct readers *readers;
-    struct watchdog *watchdog;
-    struct worker *workers[GROUP_SHARDS];
-    unsigned worker_count;
-    struct recovery *recovery;
-    _Atomic size_t pending_bytes;
-    char epoch[17];
-    uint8_t shard_key[16];
-    uint64_t stands_at[GROUP_SHARDS];
-    bool unreadable[GROUP_SHARDS];            /* of the state log; filled from the journal alone */
-    struct group_shard *shards[GROUP_SHARDS]; /* until the workers take them */
-
-    pthread_mutex_t set_lock;
-    struct ruleset *set;                        /* current; referenced */
-    struct generation generations[GENERATIONS]; /* those that may still be in service */
-    uint64_t generation;
-};
-
-/* ---- calls on a worker's thread ---- */
-
-struct worker_call {
-    struct mail mail;
-    void (*call)(struct worker *worker, void *arg);
-    void *arg;
-    pthread_mutex_t lock;
-    pthread_cond_t done;
-    bool is_done;
-};
-
-static void deliver_call(struct mail *mail, void *receiver)
-{
-    struct worker_call *call = (struct worker_call *)mail; /* mail is its first member */
-    call->call(receiver, call->arg);
-    pthread_mutex_lock(&call->lock);
-    call->is_done = true;
-    pthread_cond_signal(&call->done);
-    pthread_mutex_unlock(&call->lock);
-}
-
-void pipeline_on_worker(struct pipeline *p, unsigned index, void (*run)(struct worker *worker, void *arg),
-                        void *arg)
-{
-    struct worker_call call = {.mail = {.deliver = deliver_call}, .call = run, .arg = arg};
-    pthread_mutex_init(&call.lock, NULL);
-    pthread_cond_init(&call.done, NULL);
-    while (!mailbox_post(p->workers[index]->box, &call.mail))
-        usleep(1000); /* its box is full: it drains without us */
-    pthread_mutex_lock(&call.lock);
-    while (!call.is_done)
-        pthread_cond_wait(&call.done, &call.lock);
-    pthread_mutex_unlock(&call.lock);
-    pthread_cond_destroy(&call.done);
-    pthread_mutex_destroy(&call.lock);
-}
-
-/* ---- a worker's thread ---- */
-
-static void worker_tick(void *arg)
-{
-    struct worker *w = arg;
-    worker_send_orphans(w);
-    worker_retire(w);
-    worker_alarms(w);
-    lua_runtime_idle(pack_runtime(w->current->pack));
-    if (++w->ticks % (SAVE_NS / NS_PER_S) == 0) {
-        bool all = !w->saved_all || checkpoint_wants_all(w->checkpoint);
-        worker_save(w, all);
-        w->saved_all = true;
-    }
-}
-
-static void worker_unpark(void *arg)
-{
-    worker_dispatch_parked(arg);
-}
-
-struct worker_begin {
-    struct worker *worker;
-    const struct generation *generation;
-    const struct pipeline_options *options;
-    struct err err;
-    bool failed, ready;
-    pthread_mutex_t lock;
-    pthread_cond_t changed;
-};
-
-static void begin_done(struct worker_begin *begin, bool failed)
-{
-    pthread_mutex_lock(&begin->lock);
-    begin->failed = failed;
-    begin->ready = true;
-    pthread_cond_signal(&begin->changed);
-    pthread_mutex_unlock(&begin->lock);
-}
-
-static int worker_open(struct worker *w, const struct generation *generation, struct err *err)
-{
-    owner_bind(&w->owner);
-    w->slot = watchdog_slot_new(w->watchdog, "worker", w->loop, STUCK_NS, lua_runtime_overdue, NULL);
-    w->current = worker_prepare(w, generation, err);
-    if (w->current == NULL)
-        return -1;
-    mailbox_attach(w->box, w->loop);
-    w->tick = timer_new(w->loop, worker_tick, w);
-    w->unpark = timer_new(w->loop, worker_unpark, w);
-    timer_start(w->tick, NS_PER_S, true);
-    return 0;
-}
-
-static void worker_close(struct worker *w)
-{
-    timer_free(w->tick);
-    timer_free(w->unpark);
-    mailbox_detach(w->box);
-    for (unsigned i = 0; i < WORKER_DETECTORS; i++)
-        detector_free(w->detectors[i]);
-    if (w->slot)
-        watchdog_slot_free(w->slot);
-}
-
-static void worker_main(void *arg)
-{
-    struct worker_begin *begin = arg;
-    struct worker *w = begin->worker;
-    const struct pipeline_options *options = begin->options;
-    int rc = worker_open(w, begin->generation, &begin->err);
-    if (rc == 0 && options->worker_ready)
-        options->worker_ready(w, options->context);
-    begin_done(begin, rc != 0); /* begin is gone after this */
-    if (rc == 0)
-        loop_run(w->loop);
-    worker_close(w);
-}
-
-static struct worker *worker_make(struct pipeline *p, unsigned index)
-{
-    struct worker *w = mem_zalloc(1, sizeof(*w));
-    w->pipeline = p;
-    w->index = index;
-    w->count = p->options.workers;
-    w->loop = loop_new();
-    w->box = mailbox_new(WORKER_CAPACITY, w);
-    w->watchdog = p->watchdog;
-    w->clock = p->options.clock;
-    w->peers = p->workers;
-    w->journaler = p->journaler;
-    w->writer = p->writer;
-    w->checkpoint = p->checkpoint;
-    memcpy(w->shard_key, p->shard_key, sizeof(w->shard_key));
-    w->hints = hints_new(WORKER_HINTS);
-    w->pending_bytes = &p->pending_bytes;
-    w->pending_max = p->options.pending_max;
-    w->evicted = metric_with(metric_new(METRIC_COUNTER, "lunette_group_evictions_total", "",
-                                        "window entries and groups lost to limits"),
-                             NULL);
-    for (unsigned i = index; i < GROUP_SHARDS; i += w->count)
-        w->shards[i] = p->shards[i];
-    return w;
-}
-
-static int worker_start(struct pipeline *p, unsigned index, struct err *err)
-{
-    struct worker_begin begin = {
-        .worker = p->workers[index], .generation = &p->generations[0], .options = &p->options};
-    pthread_mutex_init(&begin.lock, NULL);
-    pthread_cond_init(&begin.changed, NULL);
-    struct thread *thread = thread_start("worker", worker_main, &begin, err);
-    if (thread) {
-        pthread_mutex_lock(&begin.lock);
-        while (!begin.ready)
-            pthread_cond_wait(&begin.changed, &begin.lock);
-        pthread_mutex_unlock(&begin.lock);
-        p->workers[index]->thread = thread;
-        if (begin.failed)
-            *err = begin.err;
-    }
-    pthread_cond_destroy(&begin.changed);
-    pthread_mutex_destroy(&begin.lock);
-    return thread && !begin.failed ? 0 : -1;
-}
-
-static void worker_free(struct worker *w)
-{
-    for (unsigned i = 0; i < GROUP_SHARDS; i++)
-        if (w->shards[i])
-            group_shard_free(w->shards[i]);
-    hints_free(w->hints);
-    vec_free(&w->pressure);
-    ledger_delta_free(&w->orphans);
-    mailbox_free(w->box);
-    loop_free(w->loop);
-    free(w);
-}
+#include "pipeline/pipeline_impl.h"
 
 /* ---- start ---- */
 
@@ -228,6 +17,9 @@ static int identity(struct pipeline *p, struct err *err)
     int rc = 0;
     if (store_get(p->store, "identity", &value, &missing) == 0 && value.len == 24) {
         memcpy(p->shard_key, value.ptr, 16);
+    } else if (missing.code != ERR_NONE && missing.code != ERR_NOT_FOUND) {
+        *err = missing; /* another identity would part the windows from their shards */
+        rc = -1;
     } else {
         buf_clear(&value);
         id_random(buf_reserve(&value, 24), 24);
@@ -238,7 +30,8 @@ static int identity(struct pipeline *p, struct err *err)
                  ? -1
                  : 0;
     }
-    id_hex(value.ptr + 16, 8, p->epoch);
+    if (rc == 0)
+        id_hex(value.ptr + 16, 8, p->epoch);
     buf_free(&value);
     return rc;
 }
@@ -338,7 +131,8 @@ static int open_threads(struct pipeline *p, struct err *err)
     free(journal);
     if (p->journaler == NULL)
         return -1;
-    p->checkpoint = checkpoint_start(p->state_log, p->writer, p->stands_at, err);
+    p->journal_last = journaler_last(p->journaler);
+    p->checkpoint = checkpoint_start(p->state_log, p->writer, p->options.workers, p->stands_at, err);
     p->readers = p->checkpoint ? readers_start(p->store, err) : NULL;
     if (p->readers == NULL || writer_start(p->writer, err) != 0 || journaler_start(p->journaler, err) != 0)
         return -1;
@@ -348,11 +142,8 @@ static int open_threads(struct pipeline *p, struct err *err)
 
 static int open_workers(struct pipeline *p, struct err *err)
 {
-    for (unsigned i = 0; i < p->options.workers; i++) {
+    for (unsigned i = 0; i < p->options.workers; i++)
         p->workers[i] = worker_make(p, i);
-        for (unsigned s = i; s < GROUP_SHARDS; s += p->options.workers)
-            p->shards[s] = NULL;
-    }
     for (unsigned i = 0; i < p->options.workers; i++) {
         if (worker_start(p, i, err) != 0)
             return -1;
@@ -374,9 +165,14 @@ struct pipeline *pipeline_start(const struct pipeline_options *options, struct e
         return NULL;
     }
     char *journal = data_path(p, "journal");
-    p->recovery = recovery_start(journal, p->workers[0], p->writer, p->stands_at, err);
+    struct recovery_options recovery = {.dir = journal,
+                                        .last = p->journal_last,
+                                        .stands_at = p->stands_at,
+                                        .worker = p->workers[0],
+                                        .writer = p->writer};
+    atomic_store(&p->recovery, recovery_start(&recovery, err));
     free(journal);
-    if (p->recovery == NULL) {
+    if (atomic_load(&p->recovery) == NULL) {
         pipeline_stop(p, 0);
         return NULL;
     }
@@ -390,6 +186,12 @@ static void read_in_flight(struct worker *w, void *arg)
     *(size_t *)arg = w->in_flight;
 }
 
+/* Also what nobody waits for: a start then finds nothing to observe again. */
+static bool all_judged(struct pipeline *p)
+{
+    return !pipeline_recovered(p) || writer_judged(p->writer) == journaler_last(p->journaler);
+}
+
 static void finish_batches(struct pipeline *p, int64_t limit_ns)
 {
     int64_t deadline = clock_monotonic() + limit_ns;
@@ -401,52 +203,85 @@ static void finish_batches(struct pipeline *p, int64_t limit_ns)
                 usleep(1000);
         }
     }
+    while (!all_judged(p) && clock_monotonic() < deadline)
+        usleep(1000);
 }
 
-static void save_all(struct worker *w, void *arg)
+static void on_all(struct pipeline *p, void (*call)(struct worker *worker, void *arg))
+{
+    for (unsigned i = 0; i < p->worker_count; i++)
+        pipeline_on_worker(p, i, call, p);
+}
+
+static void nothing(struct worker *w, void *arg)
+{
+    (void)w;
+    (void)arg;
+}
+
+static void save(struct worker *w, void *arg)
 {
     (void)arg;
     worker_send_orphans(w);
-    worker_save(w, false);
+    worker_save(w, checkpoint_wants_all(w->checkpoint, w->index));
+    worker_end(w);
 }
 
-static void end_worker(struct worker *w, void *arg)
+static void ending(struct worker *w, void *arg)
 {
     struct pipeline *p = arg;
     if (p->options.worker_ending)
         p->options.worker_ending(w, p->options.context);
+}
+
+static void end_loop(struct worker *w, void *arg)
+{
+    (void)arg;
     loop_stop(w->loop);
 }
 
-/* The writer returns its last parts to the workers' boxes, so it ends before they do. */
-static void stop_threads(struct pipeline *p)
+/* A box is served in order, so a call on every worker comes back behind whatever was posted before it. What
+ * is left of the batches in work (there is, where the limit ended the wait) goes its way leg by leg: journal
+ * to origin, origin to owner, owner to writer, writer to owner, owner to origin. */
+static void quiet(struct pipeline *p)
 {
+    if (p->writer)
+        writer_close(p->writer);
+    on_all(p, save);
     if (p->journaler)
         journaler_stop(p->journaler);
+    on_all(p, nothing);
     if (p->writer)
         writer_stop(p->writer);
-    for (unsigned i = 0; i < p->worker_count; i++)
-        pipeline_on_worker(p, i, end_worker, p);
-    for (unsigned i = 0; i < GROUP_SHARDS; i++) {
+    on_all(p, nothing);
+    on_all(p, nothing);
+}
+
+/* The readers answer into the workers' boxes, so they end between the servers and the loops. */
+static void stop_threads(struct pipeline *p)
+{
+    on_all(p, ending);
+    readers_stop(p->readers);
+    on_all(p, end_loop);
+    for (unsigned i = 0; i < GROUP_SHARDS; i++)
         if (p->workers[i] && p->workers[i]->thread)
             thread_join(p->workers[i]->thread);
+    for (unsigned i = 0; i < GROUP_SHARDS; i++)
         if (p->workers[i])
             worker_free(p->workers[i]);
-    }
     checkpoint_stop(p->checkpoint);
-    readers_stop(p->readers);
     if (p->watchdog)
         watchdog_stop(p->watchdog);
 }
 
 void pipeline_stop(struct pipeline *p, int64_t limit_ns)
 {
-    recovery_stop(p->recovery);
+    struct recovery *recovery = atomic_load(&p->recovery);
+    recovery_stop(recovery);
     finish_batches(p, limit_ns);
-    for (unsigned i = 0; i < p->worker_count; i++)
-        pipeline_on_worker(p, i, save_all, NULL);
+    quiet(p);
     stop_threads(p);
-    recovery_free(p->recovery);
+    recovery_free(recovery);
     journaler_free(p->journaler);
     if (p->writer)
         writer_free(p->writer);
@@ -456,107 +291,22 @@ void pipeline_stop(struct pipeline *p, int64_t limit_ns)
         store_close(p->store);
     for (unsigned i = 0; i < GROUP_SHARDS; i++)
         group_shard_free(p->shards[i]);
-    for (unsigned i = 0; i < GENERATIONS; i++) {
-        ruleset_unref(p->generations[i].set);
-        if (p->generations[i].health)
-            pack_health_free(p->generations[i].health);
-    }
+    generations_free(p);
     ruleset_unref(p->set);
     pthread_mutex_destroy(&p->set_lock);
     free(p);
-}
-
-/* ---- publish ---- */
-
-struct preparing {
-    const struct generation *generation;
-    struct err err;
-    bool ok;
-};
-
-static void prepare(struct worker *w, void *arg)
-{
-    struct preparing *preparing = arg;
-    preparing->ok = worker_prepare(w, preparing->generation, &preparing->err) != NULL;
-}
-
-static void drop_prepared(struct worker *w, void *arg)
-{
-    for (unsigned i = 0; i < WORKER_DETECTORS; i++)
-        if (w->detectors[i] && w->detectors[i] != w->current && w->detectors[i]->set == arg) {
-            detector_free(w->detectors[i]);
-            w->detectors[i] = NULL;
-        }
-}
-
-static void switch_to(struct worker *w, void *arg)
-{
-    worker_switch(w, arg);
-}
-
-/* A place for the new generation; one whose set nobody else holds any more is free. */
-static struct generation *free_generation(struct pipeline *p)
-{
-    for (unsigned i = 0; i < GENERATIONS; i++) {
-        struct generation *g = &p->generations[i];
-        if (g->set == NULL)
-            return g;
-        if (g->set != p->set && atomic_load(&g->set->refs) == 1) {
-            ruleset_unref(g->set);
-            pack_health_free(g->health);
-            *g = (struct generation){0};
-            return g;
-        }
-    }
-    return NULL;
-}
-
-int pipeline_publish(struct pipeline *p, struct ruleset *set, struct err *err)
-{
-    struct generation *generation = free_generation(p);
-    if (generation == NULL)
-        return err_set(err, ERR_BUSY, "earlier generations of rules are still at work");
-    set->generation = p->generation + 1;
-    *generation = (struct generation){ruleset_ref(set), pack_health_new(set->rule_count)};
-    for (unsigned i = 0; i < p->worker_count; i++) {
-        struct preparing preparing = {.generation = generation};
-        pipeline_on_worker(p, i, prepare, &preparing);
-        if (preparing.ok)
-            continue;
-        *err = preparing.err;
-        for (unsigned k = 0; k < i; k++)
-            pipeline_on_worker(p, k, drop_prepared, set);
-        return -1;
-    }
-    for (unsigned i = 0; i < p->worker_count; i++)
-        pipeline_on_worker(p, i, switch_to, set);
-    p->generation = set->generation;
-    pthread_mutex_lock(&p->set_lock);
-    struct ruleset *old = p->set;
-    p->set = ruleset_ref(set);
-    pthread_mutex_unlock(&p->set_lock);
-    ruleset_unref(old);
-    return 0;
-}
-
-struct ruleset *pipeline_ruleset(struct pipeline *p)
-{
-    pthread_mutex_lock(&p->set_lock);
-    struct ruleset *set = ruleset_ref(p->set);
-    pthread_mutex_unlock(&p->set_lock);
-    return set;
 }
 
 /* ---- the rest ---- */
 
 bool pipeline_recovered(const struct pipeline *p)
 {
-    return recovery_done(p->recovery);
+    return recovery_done(atomic_load(&p->recovery));
 }
 
 uint64_t pipeline_replayed(const struct pipeline *p)
 {
-    return recovery_batches(p->recovery);
+    return recovery_batches(atomic_load(&p->recovery));
 }
 
 struct writer *pipeline_writer(struct pipeline *p)

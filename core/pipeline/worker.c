@@ -28,6 +28,13 @@ static void notify_origin(struct part *part)
     mailbox_post_reserved(part->origin->box, &part->notice);
 }
 
+/* Of a batch that was judged and stored before this start only the windows may lack something. */
+static bool is_known(const struct worker *w, const struct batch *batch, const struct observation *o)
+{
+    return batch->replay && !batch->counted &&
+           (o->shard == SHARD_NONE || batch->number <= w->stood_at[o->shard]);
+}
+
 static void judge_part(struct worker *w, struct part *part)
 {
     struct batch *batch = part->batch;
@@ -36,7 +43,9 @@ static void judge_part(struct worker *w, struct part *part)
     part->verdict.hints = w->hints;
     for (size_t i = 0; i < part->count; i++) {
         const struct observation *o = &batch->observations.items[part->observations[i]];
-        judge_observation(detector, o->shard == SHARD_NONE ? NULL : w->shards[o->shard], o, &part->verdict);
+        if (!is_known(w, batch, o))
+            judge_observation(detector, o->shard == SHARD_NONE ? NULL : w->shards[o->shard], o,
+                              &part->verdict);
     }
     if (batch->number > w->knows_of)
         w->knows_of = batch->number;
@@ -97,6 +106,14 @@ static void finish(struct flight *flight, const struct err *err)
     flight_free(flight);
 }
 
+/* Accepted, but not judged in this process: the next one finds it in the journal. */
+static void abandon(struct flight *flight)
+{
+    struct err err = {0};
+    err_set(&err, ERR_BUSY, "the process stops; what was sent is kept and judged at its next start");
+    finish(flight, &err);
+}
+
 static void deliver_notice(struct mail *mail, void *receiver)
 {
     struct part *part = (struct part *)((char *)mail - offsetof(struct part, notice));
@@ -107,8 +124,13 @@ static void deliver_notice(struct mail *mail, void *receiver)
     for (size_t i = 0; part->waits && i < part->raised.count; i++)
         if (part->raised.items[i].is_new)
             vec_push(&flight->raised, part->raised.items[i]);
+    flight->lost |= part->waits && part->lost;
     part_release(part);
-    if (--flight->parts_left == 0)
+    if (--flight->parts_left)
+        return;
+    if (flight->lost)
+        abandon(flight);
+    else
         finish(flight, NULL);
 }
 
@@ -185,31 +207,56 @@ static bool dispatch(struct flight *flight)
     return true;
 }
 
+static struct flight *unpark_first(struct worker *w)
+{
+    struct flight *flight = w->parked_first;
+    w->parked_first = flight->next;
+    if (w->parked_first == NULL)
+        w->parked_last = NULL;
+    w->parked--;
+    return flight;
+}
+
+static void park_first(struct worker *w, struct flight *flight)
+{
+    flight->next = w->parked_first;
+    w->parked_first = flight;
+    if (w->parked_last == NULL)
+        w->parked_last = flight;
+    w->parked++;
+}
+
+/* A flight is taken out before it goes: it may be answered at once, and the answer may bring the next. */
 void worker_dispatch_parked(struct worker *w)
 {
     while (w->parked_first) {
-        struct flight *flight = w->parked_first, *next = flight->next;
-        if (!dispatch(flight)) { /* true may have answered and freed it already */
-            timer_start(w->unpark, UNPARK_NS, false);
-            return;
-        }
-        w->parked_first = next;
-        w->parked--;
+        struct flight *flight = unpark_first(w);
+        if (dispatch(flight))
+            continue;
+        park_first(w, flight);
+        timer_start(w->unpark, UNPARK_NS, false);
+        return;
     }
-    w->parked_last = NULL;
 }
 
 static void park(struct flight *flight)
 {
     struct worker *w = flight->worker;
     flight->next = NULL;
-    if (w->parked_first)
+    if (w->parked_last)
         w->parked_last->next = flight;
     else
         w->parked_first = flight;
     w->parked_last = flight;
     w->parked++;
     worker_dispatch_parked(w);
+}
+
+void worker_end(struct worker *w)
+{
+    w->ending = true;
+    while (w->parked_first)
+        abandon(unpark_first(w));
 }
 
 /* ---- taking in: on the origin ---- */
@@ -243,7 +290,10 @@ static void deliver_journaled(struct mail *mail, void *receiver)
     }
     flight->batch->number = flight->journal.frame.batch;
     writer_pending(w->writer, flight->batch->event_count);
-    park(flight);
+    if (w->ending)
+        abandon(flight);
+    else
+        park(flight);
 }
 
 static struct str keep(struct batch *batch, struct str s)
@@ -299,7 +349,7 @@ static void work_on(struct worker *w, struct batch *batch)
 /* Room in the journal's box, in ours for its answer, and for the bytes. */
 static int admit(struct worker *w, size_t bytes, struct err *err)
 {
-    if (w->parked >= PARKED_MAX || atomic_load(w->pending_bytes) + bytes > w->pending_max ||
+    if (w->ending || w->parked >= PARKED_MAX || atomic_load(w->pending_bytes) + bytes > w->pending_max ||
         writer_failing(w->writer) || !mailbox_reserve(journaler_mailbox(w->journaler), 1))
         return err_set(err, ERR_BUSY, "the process cannot take more now; try again");
     if (mailbox_reserve(w->box, 1))

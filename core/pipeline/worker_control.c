@@ -85,7 +85,7 @@ void worker_save(struct worker *w, bool all)
     saved->stands_at = writer_judged(w->writer);
     saved->knows_of = w->knows_of;
     saved->all = all;
-    saved->workers = w->count;
+    saved->worker = w->index;
     for (unsigned i = 0; i < GROUP_SHARDS; i++) {
         if (w->shards[i] == NULL)
             continue;

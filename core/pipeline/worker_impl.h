@@ -26,6 +26,7 @@ struct flight {
     void (*done)(const struct submission_result *result, void *arg);
     void *arg;
     size_t parts_left;
+    bool lost; /* the store could not take all of it before the end */
     VEC(struct raised) raised;
     struct flight *next; /* parked */
 };
@@ -54,11 +55,12 @@ struct worker {
     size_t parked, in_flight;
     _Atomic size_t *pending_bytes; /* of the process */
     size_t pending_max;
-    uint64_t knows_of;           /* newest batch that touched its shards */
-    uint64_t ticks;              /* seconds */
-    bool saved_all;              /* the first checkpoint after a start is whole */
-    VEC(uint64_t) pressure;      /* group states that lost entries since the last tick */
-    struct ledger_delta orphans; /* rejects of batches that were not accepted */
+    uint64_t knows_of;               /* newest batch that touched its shards */
+    uint64_t stood_at[GROUP_SHARDS]; /* what the shards held already at the start */
+    uint64_t ticks;                  /* seconds */
+    bool ending;                     /* nothing is taken in, dispatched or begun any more */
+    VEC(uint64_t) pressure;          /* group states that lost entries since the last tick */
+    struct ledger_delta orphans;     /* rejects of batches that were not accepted */
     struct metric_series *evicted;
 };
 
@@ -69,6 +71,8 @@ void worker_switch(struct worker *worker, const struct ruleset *set);
 void worker_retire(struct worker *worker);
 void worker_save(struct worker *worker, bool all);
 void worker_dispatch_parked(struct worker *worker);
+/* The process stops: answers what is still parked; the journal has it. */
+void worker_end(struct worker *worker);
 void worker_send_orphans(struct worker *worker);
 /* The platform's own threats: a rule whose callback is suspended, a rule that lost window entries to limits.
  */

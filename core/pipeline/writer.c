@@ -27,7 +27,7 @@ struct writer {
     struct mailbox *box;
     struct thread *thread;
     struct book *book;
-    atomic_bool stop, failing;
+    atomic_bool stop, failing, closed;
     _Atomic uint64_t judged, durable;
     _Atomic int64_t pending; /* events accepted, not judged yet */
 
@@ -38,6 +38,8 @@ struct writer {
     VEC(struct part *) waiting; /* parts whose answer waits for the commit */
     VEC(struct part *) stuck;   /* parts the book's source failed on */
     VEC(struct writer_task *) tasks;
+    struct map *replayed; /* firings of batches observed again, while there are such; NULL */
+    bool unsaved;         /* the ledger has rejects that no batch carries */
     int64_t flushed_at, retained_at;
     struct metric *commits, *pairs, *threats;
     struct metric_series *commit_seconds;
@@ -108,6 +110,7 @@ static void count_part(struct writer *w, struct part *part)
         pthread_mutex_lock(&w->ledger_lock);
         ledger_add(&w->ledger, &part->verdict.delta, batch->set, false);
         pthread_mutex_unlock(&w->ledger_lock);
+        w->unsaved |= part->verdict.delta.received > 0;
         return;
     }
     struct record *record = batch->counted ? record_of(w, batch->number) : NULL;
@@ -135,11 +138,27 @@ static void note_raised(const struct judged *judged, const struct raise_result *
 
 static void answer_part(struct part *part);
 
+/* What an observation after a start raised is held already where its threat was stored before: the first such
+ * firing of an event is the one that was counted, any other a repetition. */
+static void set_replayed(struct writer *w, struct part *part)
+{
+    if (part->batch->replay && w->replayed == NULL)
+        w->replayed = map_new();
+    else if (!part->batch->replay && part->batch->number && w->replayed) {
+        map_free(w->replayed, NULL);
+        w->replayed = NULL;
+    }
+    part->verdict.replayed = w->replayed;
+}
+
 /* False when the book could not be read: the part stays and is tried again. */
 static bool take_part(struct writer *w, struct part *part)
 {
     struct err err = {0};
-    if (judge_raise(w->book, &part->verdict, &part->raised_at, note_raised, part, &err) != 0) {
+    /* All that came of a batch that is not counted again is in the store. */
+    bool raises = part->batch->counted;
+    set_replayed(w, part);
+    if (raises && judge_raise(w->book, &part->verdict, &part->raised_at, note_raised, part, &err) != 0) {
         LOG_ERR(LOG_ERROR, "writer.book", &err);
         return false;
     }
@@ -291,6 +310,7 @@ static void commit(struct writer *w, bool all)
         if (all) {
             atomic_store_explicit(&w->durable, judged, memory_order_release);
             w->flushed_at = began;
+            w->unsaved = false;
         }
         answer_all(w);
         finish_tasks(w, NULL);
@@ -305,7 +325,8 @@ static void commit(struct writer *w, bool all)
 
 static bool anything_to_flush(struct writer *w)
 {
-    return book_changes(w->book, false) > 0 || atomic_load(&w->judged) != atomic_load(&w->durable);
+    return w->unsaved || book_changes(w->book, false) > 0 ||
+           atomic_load(&w->judged) != atomic_load(&w->durable);
 }
 
 static void retain(struct writer *w, int64_t now)
@@ -340,6 +361,22 @@ static void turn(struct writer *w, int64_t wait_ns)
         retain(w, now);
 }
 
+/* The journal has their batches: the next start observes them again. */
+static void lose(struct part *part)
+{
+    part->lost = true;
+    answer_part(part);
+}
+
+static void lose_rest(struct writer *w)
+{
+    for (size_t i = 0; i < w->waiting.count; i++)
+        lose(w->waiting.items[i]);
+    for (size_t i = 0; i < w->stuck.count; i++)
+        lose(w->stuck.items[i]);
+    w->waiting.count = w->stuck.count = 0;
+}
+
 static void writer_main(void *arg)
 {
     struct writer *w = arg;
@@ -352,6 +389,7 @@ static void writer_main(void *arg)
     advance(w);
     for (int tries = 0; tries < 3 && (anything_to_flush(w) || w->waiting.count); tries++)
         commit(w, true);
+    lose_rest(w);
 }
 
 /* ---- the rest ---- */
@@ -421,6 +459,11 @@ int writer_start(struct writer *w, struct err *err)
     return w->thread ? 0 : -1;
 }
 
+void writer_close(struct writer *w)
+{
+    atomic_store(&w->closed, true);
+}
+
 void writer_stop(struct writer *w)
 {
     if (w->thread == NULL)
@@ -441,6 +484,7 @@ void writer_free(struct writer *w)
     vec_free(&w->waiting);
     vec_free(&w->stuck);
     vec_free(&w->tasks);
+    map_free(w->replayed, NULL);
     book_free(w->book);
     mailbox_free(w->box);
     ledger_free(&w->ledger);
@@ -513,7 +557,7 @@ static void deliver_task(struct mail *mail, void *receiver)
 bool writer_ask(struct writer *w, struct writer_task *task)
 {
     task->mail.deliver = deliver_task;
-    return mailbox_post(w->box, &task->mail);
+    return !atomic_load(&w->closed) && mailbox_post(w->box, &task->mail);
 }
 
 struct store *writer_store(struct writer *w)

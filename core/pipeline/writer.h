@@ -28,7 +28,9 @@ struct writer_options {
 /* Reads the stored ledger and position. */
 struct writer *writer_new(const struct writer_options *options, struct err *err);
 int writer_start(struct writer *writer, struct err *err);
-/* Commits everything, ends the thread. Nothing may be posted any more. */
+void writer_close(struct writer *writer); /* any thread: no more tasks */
+/* Commits everything, ends the thread. Nothing may be posted any more. What cannot be committed goes back as
+ * lost. */
 void writer_stop(struct writer *writer);
 void writer_free(struct writer *writer);
 
