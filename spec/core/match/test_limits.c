@@ -175,6 +175,24 @@ static void a_gram_repeated_is_looked_at_a_few_times(void **state)
     world_free(w);
 }
 
+static void a_literal_behind_many_of_its_grams_is_found(void **state)
+{
+    (void)state;
+    struct world *w = world_new();
+    struct buf text = BUF_EMPTY;
+    world_rule(w, "{\"cmd|contains\": \"abcde\"}");
+    world_rule(w, "{\"cmd|contains\": \"xy\"}");
+    world_rule(w, "{\"cmd|contains\": \"pqr\"}");
+    world_compile(w, NULL, 0);
+    while (text.len < 5000)
+        buf_puts(&text, "abcd bcde pq qr ");
+    assert_int_equal(world_match(w, command_event(w, buf_str(&text))).count, 0);
+    buf_puts(&text, "abcdexypqr");
+    assert_int_equal(world_match(w, command_event(w, buf_str(&text))).count, 3);
+    buf_free(&text);
+    world_free(w);
+}
+
 /* ---- large lists ---- */
 
 static struct match_node *list_node(struct world *w, const char *key, size_t count, const char *format)
@@ -197,18 +215,20 @@ static void a_million_entries_are_one_look(void **state)
     static const struct {
         const char *key, *format, *event;
         bool holds;
+        size_t count; /* 0: a million */
     } cases[] = {
-        {"a", "Host-%u.example", "{\"a\": \"host-999999.EXAMPLE\"}", true},
-        {"a", "host-%u.example", "{\"a\": \"host-1000000.example\"}", false},
-        {"a|endswith", ".h%u.example", "{\"a\": \"www.H777777.example\"}", true},
-        {"a|endswith", ".h%u.example", "{\"a\": \"wwwh777777.example\"}", false},
-        {"a|startswith", "10%u/", "{\"a\": \"10543210/x\"}", true},
-        {"a|contains", "<%u>", "{\"a\": \"x <500000> y\"}", true},
-        {"a|contains", "<%u>", "{\"a\": \"x <5000000> y\"}", false},
+        {"a", "Host-%u.example", "{\"a\": \"host-999999.EXAMPLE\"}", true, 0},
+        {"a", "host-%u.example", "{\"a\": \"host-100000.example\"}", false, 100000},
+        {"a|endswith", ".h%u.example", "{\"a\": \"www.H777777.example\"}", true, 0},
+        {"a|endswith", ".h%u.example", "{\"a\": \"wwwh77777.example\"}", false, 100000},
+        {"a|startswith", "10%u/", "{\"a\": \"1054321/x\"}", true, 100000},
+        {"a|contains", "<%u>", "{\"a\": \"x <50000> y\"}", true, 100000},
+        {"a|contains", "<%u>", "{\"a\": \"x <500000> y\"}", false, 100000},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         struct world *w = world_new();
-        struct match_rule rule = {.root = list_node(w, cases[i].key, 1000000, cases[i].format)};
+        size_t count = cases[i].count ? cases[i].count : 1000000;
+        struct match_rule rule = {.root = list_node(w, cases[i].key, count, cases[i].format)};
         assert_non_null(rule.root);
         vec_push(&w->rules, rule);
         world_compile(w, NULL, 0);
@@ -387,6 +407,7 @@ int main(void)
         cmocka_unit_test(a_spent_budget_hides_no_rule),
         cmocka_unit_test(a_filter_cut_off_does_not_hide_the_rule),
         cmocka_unit_test(a_gram_repeated_is_looked_at_a_few_times),
+        cmocka_unit_test(a_literal_behind_many_of_its_grams_is_found),
         cmocka_unit_test(a_million_entries_are_one_look),
         cmocka_unit_test(many_networks_are_bisected),
         cmocka_unit_test(texts_are_compared_up_to_64_KiB),
