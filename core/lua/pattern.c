@@ -83,6 +83,9 @@ static bool in_class(int c, int class)
     case 'x':
         holds = isxdigit(c);
         break;
+    case 'z': /* not in the manual any more, but still there */
+        holds = c == 0;
+        break;
     default:
         return class == c;
     }

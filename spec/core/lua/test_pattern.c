@@ -209,9 +209,9 @@ static unsigned pick(unsigned below)
 static void random_patterns_give_what_the_stock_matcher_gives(void **state)
 {
     static const char *const pieces[] = {
-        "a",  "b",    "c",  ".",  "%a", "%d",   "%w",  "%s",   "[ab]",  "[^a]", "(",      ")",    "()", "*",
-        "+",  "-",    "?",  "^",  "$",  "%b()", "%1",  "%f[",  "]",     "[",    "%f[%w]", "%bab", "%",  "1",
-        "%2", "[%a-", "%%", "%(", "a*", "b-",   "(a)", "(b*)", "[a-c]", "%S+",  "\\0",    "%u"};
+        "a",  "b",    "c",  ".",  "%a", "%d",   "%w", "%s",  "[ab]", "[^a]", "(",      ")",    "()",  "*",
+        "+",  "-",    "?",  "^",  "$",  "%b()", "%1", "%f[", "]",    "[",    "%f[%w]", "%bab", "%",   "1",
+        "%2", "[%a-", "%z", "%Z", "%%", "%(",   "a*", "b-",  "(a)",  "(b*)", "[a-c]",  "%S+",  "\\0", "%u"};
     static const char letters[] = "abcab(1) A.%";
 
     for (int i = 0; i < 3000; i++) {
