@@ -171,10 +171,8 @@ bool auth_has_tokens(const struct auth *auth)
 
 /* ---- refusals ---- */
 
-static bool refuse(struct http_request *request, int status, const char *format, ...)
-    __attribute__((format(printf, 3, 4)));
-
-static bool refuse(struct http_request *request, int status, const char *format, ...)
+__attribute__((format(printf, 3, 4))) static bool refuse(struct http_request *request, int status,
+                                                         const char *format, ...)
 {
     struct err err = {0};
     va_list args;

@@ -1,0 +1,264 @@
+/* Demo mode: POST /api/threats/trigger makes events and waits for what the rules say, POST /api/demo/reset
+ * forgets what came of it. */
+#include <stdio.h>
+
+#include "app/api.h"
+#include "app/demo.h"
+#include "base/json.h"
+#include "base/json_tape.h"
+
+#define WAIT_NS   (2 * NS_PER_S)
+#define RETRY_NS  (100 * NS_PER_MS)
+#define RETRY_MAX 50
+#define CHOICES   "expected one of {\"threat_type\": …}, {\"scenario\": …}, {\"adversarial_scenario\": …}"
+
+/* False after answering. */
+static bool may_demo(struct http_request *request, const struct api *api)
+{
+    if (api->app->demo == NULL) {
+        http_problem(request, 403, "this process is not in demo mode (--demo, LUNETTE_DEMO)");
+        return false;
+    }
+    if (atomic_load(&api->app->draining) || !pipeline_recovered(worker_pipeline(api->worker))) {
+        http_problem(request, 503, "the process is starting or stopping");
+        return false;
+    }
+    return true;
+}
+
+/* ---- POST /api/threats/trigger ---- */
+
+struct trigger {
+    struct api_wait wait;
+    struct timer *timer;
+    struct buf events; /* a JSON array of their ids */
+};
+
+static void trigger_free(struct trigger *trigger)
+{
+    timer_free(trigger->timer);
+    buf_free(&trigger->events);
+    free(trigger);
+}
+
+static void add_id(struct buf *array, const char *id)
+{
+    buf_puts(array, array->len == 1 ? "" : ",");
+    buf_json_string(array, str_from(id));
+}
+
+/* The ids that ingest gives: (customer, source, event.id); no source claims these events. */
+static void event_ids(struct str ndjson, struct str bound, struct buf *array)
+{
+    size_t at = 0;
+    struct str line;
+    buf_putc(array, '[');
+    while (json_lines_next(ndjson, &at, &line) == 1) {
+        struct str customer = bound, own = STR("");
+        char hex[33];
+        struct json *event = json_parse(line, NULL, NULL);
+        if (bound.len == 0)
+            json_get_str(event, "organization.name", &customer);
+        json_get_str(event, "event.id", &own);
+        struct id128 id = hash_id((struct str[]){customer, STR(""), own}, 3);
+        id_hex(id.bytes, sizeof(id.bytes), hex);
+        add_id(array, hex);
+        json_free(event);
+    }
+    buf_putc(array, ']');
+}
+
+static void answer_trigger(struct trigger *trigger, int status, const struct submission_result *result)
+{
+    struct buf out = BUF_EMPTY, threats = BUF_EMPTY;
+    struct http_request *request = trigger->wait.request;
+    buf_putc(&threats, '[');
+    for (size_t i = 0; result && i < result->raised_count; i++)
+        add_id(&threats, result->raised[i].threat_id);
+    buf_putc(&threats, ']');
+    buf_printf(&out, "{\"threats\":%s,\"events\":%s}", threats.ptr, trigger->events.ptr);
+    trigger->wait.request = NULL;
+    http_respond_json(request, status, buf_str(&out));
+    buf_free(&threats);
+    buf_free(&out);
+}
+
+static void waited_enough(void *arg)
+{
+    struct trigger *trigger = arg;
+    if (trigger->wait.request)
+        answer_trigger(trigger, 202, NULL);
+}
+
+static void trigger_judged(const struct submission_result *result, void *arg)
+{
+    struct trigger *trigger = arg;
+    if (trigger->wait.request && result->err)
+        http_problem_err(trigger->wait.request, result->err);
+    else if (trigger->wait.request)
+        answer_trigger(trigger, result->raised_count ? 200 : 202, result);
+    trigger_free(trigger);
+}
+
+static void send_trigger(struct http_request *request, struct api *api, struct buf *events)
+{
+    const struct principal *who = api_principal(request);
+    struct trigger *trigger = mem_zalloc(1, sizeof(*trigger));
+    struct submission s = {.source = STR("demo"),
+                           .customer = str_from(who->customer),
+                           .format = JOURNAL_NDJSON,
+                           .trace_id = http_request_id(request),
+                           .body = *events,
+                           .done = trigger_judged,
+                           .arg = trigger};
+    struct err err = {0};
+    id_random(s.id_base.bytes, sizeof(s.id_base.bytes));
+    event_ids(buf_str(events), s.customer, &trigger->events);
+    trigger->timer = timer_new(worker_loop(api->worker), waited_enough, trigger);
+    timer_start(trigger->timer, WAIT_NS, false);
+    api_wait_begin(&trigger->wait, api, request);
+    if (worker_submit(api->worker, &s, &err) == 0)
+        return;
+    buf_free(&s.body);
+    http_problem_err(request, &err);
+    trigger_free(trigger);
+}
+
+/* False after answering 400. */
+static bool make_events(struct http_request *request, const struct json *body, struct buf *events)
+{
+    struct str name;
+    uint64_t seed;
+    struct err err = {0};
+    bool is_type = json_get_str(body, "threat_type", &name);
+    bool is_scenario = json_get_str(body, "scenario", &name);
+    const char *field = is_type ? "threat_type" : "scenario";
+    id_random(&seed, sizeof(seed));
+    if (json_count(body) != 1 || json_get(body, "adversarial_scenario")) {
+        http_problem(request, 400, json_count(body) == 1 ? "adversarial_scenario is not built yet" : CHOICES);
+        return false;
+    }
+    if (!is_type && !is_scenario) {
+        http_problem(request, 400, CHOICES);
+        return false;
+    }
+    if (demo_events(name, is_scenario, seed, clock_now(&clock_real), events, &err) == 0)
+        return true;
+    http_problem_field(request, 400, "there is nothing of this name to trigger", field, err.message);
+    return false;
+}
+
+void route_trigger(struct http_request *request, void *context)
+{
+    struct api *api = context;
+    struct buf events = BUF_EMPTY;
+    if (!may_demo(request, api))
+        return;
+    struct json *body = api_body_object(request);
+    if (body && make_events(request, body, &events))
+        send_trigger(request, api, &events);
+    json_free(body);
+}
+
+/* ---- POST /api/demo/reset ---- */
+
+struct reset {
+    struct api_task base;
+    struct api_wait wait; /* between two tries */
+    struct timer *timer;
+    unsigned tries;
+    bool again;
+    size_t forgotten;
+    char who[65];
+};
+
+/* Changes of demo threats that are not stored yet would bring them back. False: other threats have such
+ * changes, and the book cannot be emptied before they are stored. */
+static bool drop_changes(struct book *book)
+{
+    VEC(struct threat *) demo = {0};
+    struct book_change change;
+    size_t at = 0;
+    bool others = false;
+    while (book_next_change(book, &at, false, &change)) {
+        others |= !change.threat->demo;
+        if (change.threat->demo)
+            vec_push(&demo, change.threat);
+    }
+    for (size_t i = 0; !others && i < demo.count; i++)
+        book_clean(book, demo.items[i]);
+    vec_free(&demo);
+    return !others;
+}
+
+static int reset_run(struct api_task *base, struct writer *writer, struct err *err)
+{
+    struct reset *reset = (struct reset *)base;
+    char detail[48];
+    reset->again = !drop_changes(writer_book(writer));
+    if (reset->again)
+        return 0;
+    if (store_forget_demo(writer_store(writer), &reset->forgotten, err) != 0)
+        return -1;
+    snprintf(detail, sizeof(detail), "{\"forgotten\":%zu}", reset->forgotten);
+    if (store_audit(writer_store(writer), clock_now(writer_clock(writer)), str_from(reset->who),
+                    STR("demo.reset"), STR(""), str_from(detail), err) != 0)
+        return -1;
+    book_forget(writer_book(writer));
+    return 0;
+}
+
+static void reset_answer(struct api_task *base, struct http_request *request)
+{
+    struct reset *reset = (struct reset *)base;
+    char out[48];
+    if (reset->again && ++reset->tries <= RETRY_MAX) {
+        api_wait_begin(&reset->wait, base->wait.api, request);
+        timer_start(reset->timer, RETRY_NS, false);
+        return;
+    }
+    if (reset->again) {
+        http_problem(request, 503, "threats that are not demo change all the time; try again");
+        reset->again = false;
+        return;
+    }
+    snprintf(out, sizeof(out), "{\"forgotten\":%zu}", reset->forgotten);
+    http_respond_json(request, 200, str_from(out));
+}
+
+static void reset_drop(struct api_task *base)
+{
+    struct reset *reset = (struct reset *)base;
+    bool waits = reset->again && reset->wait.api;
+    if (waits)
+        return;
+    timer_free(reset->timer);
+    free(reset);
+}
+
+static void try_reset(void *arg)
+{
+    struct reset *reset = arg;
+    struct api *api = reset->wait.api;
+    reset->wait.api = NULL;
+    reset->again = false;
+    if (reset->wait.request)
+        api_change(api, reset->wait.request, &reset->base);
+    else
+        reset_drop(&reset->base);
+}
+
+void route_demo_reset(struct http_request *request, void *context)
+{
+    struct api *api = context;
+    if (!may_demo(request, api))
+        return;
+    struct reset *reset = mem_zalloc(1, sizeof(*reset));
+    const char *name = api_principal(request)->name;
+    reset->base.run = reset_run;
+    reset->base.answer = reset_answer;
+    reset->base.drop = reset_drop;
+    reset->timer = timer_new(worker_loop(api->worker), try_reset, reset);
+    snprintf(reset->who, sizeof(reset->who), "%s", name[0] ? name : "local");
+    api_change(api, request, &reset->base);
+}
