@@ -50,6 +50,7 @@ struct event_value {
     struct value value;
 };
 
+struct source_map;
 struct event {
     struct id128 id;     /* identity, see rules.md; set by the pipeline */
     int64_t time_ns;     /* event time after mapping and clamping */
@@ -64,6 +65,7 @@ struct event {
     struct event_chain *chains; /* slot -> first and last value; only event_first looks in here */
     uint32_t chains_mask, chains_shift, chains_used;
     const struct fields *fields;
+    const struct source_map *map; /* that was applied, or NULL */
     struct str
         json; /* the record's own text; borrowed from the batch; may be empty (tests, stored members) */
 };

@@ -3,6 +3,7 @@
 #include "base/json_tape.h"
 #include "event/event_chain.h"
 #include "event/fields_trie.h"
+#include "event/source_map.h"
 
 #define ROOM_FOR_MAP 16 /* values that a source map usually adds */
 
@@ -33,6 +34,7 @@ void event_parser_free(struct event_parser *parser)
 struct walk {
     struct json_cursor c;
     const struct fields *fields;
+    const struct fields_view *view; /* what is taken over: what is read, or everything that has a name */
     struct arena *arena;
     struct event_value *values;
     uint32_t count;
@@ -108,7 +110,7 @@ static void walk_object(struct walk *w, size_t at, uint32_t node);
 
 static void walk_value(struct walk *w, size_t at, uint32_t node)
 {
-    const struct fields_node *here = &w->fields->nodes.items[node];
+    const struct fields_node *here = &w->view->nodes.items[node];
     switch (json_at(w->c, at)) {
     case JSON_OBJECT:
         if (here->inner)
@@ -131,7 +133,7 @@ static void walk_object(struct walk *w, size_t at, uint32_t node)
 {
     size_t end = json_end(w->c, at);
     for (size_t i = json_enter(w->c, at); i < end && !w->full; i = json_skip(w->c, i)) {
-        uint32_t child = fields_descend(w->fields, node, json_string(w->c, i));
+        uint32_t child = fields_descend(w->fields, w->view, node, json_string(w->c, i));
         i++;
         if (child != FIELD_NONE)
             walk_value(w, i, child);
@@ -157,28 +159,42 @@ static struct event *event_of_walk(const struct walk *w)
     return event;
 }
 
-/* long: the hot call; a struct of arguments would be filled for each event */
-int event_parse(struct event_parser *parser, const struct fields *fields, struct str json,
-                struct arena *arena, struct event **event, struct err *err)
+struct source_text {
+    const struct fields *fields;
+    const struct fields_view *view;
+    struct str json;
+};
+
+static int parse_view(struct event_parser *parser, const struct source_text *text, struct arena *arena,
+                      struct event **event, struct err *err)
 {
     unsigned repairs;
-    if (json_tape_parse(parser->tape, json, &repairs, err) != 0)
+    if (json_tape_parse(parser->tape, text->json, &repairs, err) != 0)
         return -1;
     struct json_cursor c = json_tape_cursor(parser->tape);
     size_t root = json_tape_root();
     if (json_at(c, root) != JSON_OBJECT)
         return err_set(err, ERR_INVALID, "expected a JSON object");
     struct walk w = {.c = c,
-                     .fields = fields,
+                     .fields = text->fields,
+                     .view = text->view,
                      .arena = arena,
                      .values = parser->scratch,
                      .leaves_left = parser->limits.fields,
                      .counting = json_end(c, root) > parser->limits.fields};
     walk_object(&w, root, FIELDS_ROOT);
     *event = event_of_walk(&w);
-    (*event)->json = json;
+    (*event)->json = text->json;
     (*event)->quality = quality_of_repairs(repairs) | (w.full ? QUALITY_TRUNCATED : 0u);
     return 0;
+}
+
+/* long: the hot call; a struct of arguments would be filled for each event */
+int event_parse(struct event_parser *parser, const struct fields *fields, struct str json,
+                struct arena *arena, struct event **event, struct err *err)
+{
+    struct source_text text = {fields, fields_seen(fields), json};
+    return parse_view(parser, &text, arena, event, err);
 }
 
 struct lookup {
@@ -242,14 +258,32 @@ static size_t lookup_slot(const struct event *event, uint32_t slot, struct arena
     return found;
 }
 
+/* A path that the source maps and nobody wanted: the record is read and mapped again, this time in whole. */
+static size_t lookup_mapped(const struct event *event, struct event_parser *parser, uint32_t slot,
+                            struct arena *arena, struct value *out, size_t max)
+{
+    struct source_text text = {event->fields, &event->fields->all, event->json};
+    struct event *whole;
+    if (parse_view(parser, &text, arena, &whole, NULL) != 0)
+        return 0;
+    whole->accepted_ns = event->accepted_ns;
+    source_map_apply_whole(event->map, whole, arena);
+    return lookup_slot(whole, slot, arena, out, max);
+}
+
 /* long: a result list besides what it takes to read the text again */
 size_t event_lookup(const struct event *event, struct event_parser *parser, struct str path,
                     struct arena *arena, struct value *out, size_t max)
 {
-    uint32_t slot = fields_find(event->fields, path);
+    uint32_t slot = fields_find(event->fields, path), named;
     if (slot != FIELD_NONE)
         return lookup_slot(event, slot, arena, out, max);
-    if (event->json.len == 0 || path.len == 0 || json_tape_parse(parser->tape, event->json, NULL, NULL) != 0)
+    if (event->json.len == 0 || path.len == 0)
+        return 0;
+    named = event->map ? fields_find_named(event->fields, path) : FIELD_NONE;
+    if (named != FIELD_NONE)
+        return lookup_mapped(event, parser, named, arena, out, max);
+    if (json_tape_parse(parser->tape, event->json, NULL, NULL) != 0)
         return 0;
     struct lookup l = {.walk = {.c = json_tape_cursor(parser->tape), .arena = arena}, .out = out, .max = max};
     look_in(&l, json_tape_root(), path);

@@ -13,34 +13,39 @@ static const char *const base_paths[FIELD_BASE_COUNT] = {
     [FIELD_MESSAGE] = "message",
 };
 
-static void table_put(struct fields *fields, uint32_t index)
+static void view_put(const struct fields *fields, struct fields_view *view, uint32_t index)
 {
     const struct fields_edge *edge = &fields->edges.items[index];
     uint64_t hash = fields_hash(edge->parent, edge->key);
-    uint32_t i = (uint32_t)hash & fields->mask;
-    while (fields->tags[i])
-        i = (i + 1) & fields->mask;
-    fields->tags[i] = (uint32_t)(hash >> 32) | 1;
-    fields->edge_of[i] = index;
+    uint32_t i = (uint32_t)hash & view->mask;
+    while (view->tags[i])
+        i = (i + 1) & view->mask;
+    view->tags[i] = (uint32_t)(hash >> 32) | 1;
+    view->edge_of[i] = index;
 }
 
-static void table_make(struct fields *fields, uint32_t size)
+static void view_room(struct fields_view *view, uint32_t size)
 {
-    free(fields->tags);
-    free(fields->edge_of);
-    fields->tags = mem_zalloc(size, sizeof(*fields->tags));
-    fields->edge_of = mem_zalloc(size, sizeof(*fields->edge_of));
-    fields->mask = size - 1;
-    for (uint32_t i = 0; i < fields->edges.count; i++)
-        table_put(fields, i);
+    free(view->tags);
+    free(view->edge_of);
+    view->tags = mem_zalloc(size, sizeof(*view->tags));
+    view->edge_of = mem_zalloc(size, sizeof(*view->edge_of));
+    view->mask = size - 1;
+}
+
+static void view_free(struct fields_view *view)
+{
+    vec_free(&view->nodes);
+    free(view->tags);
+    free(view->edge_of);
 }
 
 struct fields *fields_new(void)
 {
     struct fields *fields = mem_zalloc(1, sizeof(*fields));
     fields->arena = arena_new(0);
-    vec_push(&fields->nodes, ((struct fields_node){FIELD_NONE, true}));
-    table_make(fields, 64);
+    vec_push(&fields->all.nodes, ((struct fields_node){FIELD_NONE, true}));
+    view_room(&fields->all, 64);
     for (uint32_t i = 0; i < FIELD_BASE_COUNT; i++)
         INVARIANT(fields_intern(fields, str_from(base_paths[i]), NULL) == i);
     return fields;
@@ -51,27 +56,31 @@ void fields_free(struct fields *fields)
     if (!fields)
         return;
     vec_free(&fields->paths);
-    vec_free(&fields->nodes);
+    vec_free(&fields->wanted);
     vec_free(&fields->edges);
-    free(fields->tags);
-    free(fields->edge_of);
+    view_free(&fields->all);
+    view_free(&fields->read);
     arena_free(fields->arena);
     free(fields);
 }
 
 static uint32_t step_or_make(struct fields *fields, uint32_t node, struct str key)
 {
-    uint32_t child = fields_step(fields, node, key);
+    struct fields_view *all = &fields->all;
+    uint32_t child = fields_step(fields, all, node, key);
     if (child != FIELD_NONE)
         return child;
-    child = (uint32_t)fields->nodes.count;
-    vec_push(&fields->nodes, ((struct fields_node){FIELD_NONE, false}));
+    child = (uint32_t)all->nodes.count;
+    vec_push(&all->nodes, ((struct fields_node){FIELD_NONE, false}));
     vec_push(&fields->edges, ((struct fields_edge){arena_dup(fields->arena, key), node, child}));
-    fields->nodes.items[node].inner = true;
-    if (fields->edges.count * 4 > fields->mask + 1)
-        table_make(fields, (fields->mask + 1) * 2);
-    else
-        table_put(fields, (uint32_t)fields->edges.count - 1);
+    all->nodes.items[node].inner = true;
+    if (fields->edges.count * 4 <= all->mask + 1) {
+        view_put(fields, all, (uint32_t)fields->edges.count - 1);
+        return child;
+    }
+    view_room(all, (all->mask + 1) * 2);
+    for (uint32_t i = 0; i < fields->edges.count; i++)
+        view_put(fields, all, i);
     return child;
 }
 
@@ -92,7 +101,7 @@ static uint32_t refuse(struct err *err, enum err_code code, const char *expected
     return FIELD_NONE;
 }
 
-uint32_t fields_intern(struct fields *fields, struct str path, struct err *err)
+uint32_t fields_name(struct fields *fields, struct str path, struct err *err)
 {
     INVARIANT(!fields->frozen);
     if (path.len > FIELD_PATH_MAX)
@@ -113,19 +122,62 @@ uint32_t fields_intern(struct fields *fields, struct str path, struct err *err)
     }
     uint32_t slot = (uint32_t)fields->paths.count;
     vec_push(&fields->paths, arena_dup(fields->arena, path));
-    fields->nodes.items[node].slot = slot;
+    vec_push(&fields->wanted, false);
+    fields->all.nodes.items[node].slot = slot;
     return slot;
 }
 
+uint32_t fields_intern(struct fields *fields, struct str path, struct err *err)
+{
+    uint32_t slot = fields_name(fields, path, err);
+    if (slot != FIELD_NONE)
+        fields->wanted.items[slot] = true;
+    return slot;
+}
+
+bool fields_wanted(const struct fields *fields, uint32_t slot)
+{
+    return fields->wanted.items[slot];
+}
+
+/* Children are made after their parents, so backwards each edge meets a child that is decided. */
 void fields_freeze(struct fields *fields)
 {
+    struct fields_view *read = &fields->read;
+    uint32_t size = 64;
+    while (size < fields->edges.count * 4)
+        size *= 2;
+    view_room(read, size);
+    for (size_t i = 0; i < fields->all.nodes.count; i++) {
+        uint32_t slot = fields->all.nodes.items[i].slot;
+        bool wanted = slot != FIELD_NONE && fields->wanted.items[slot];
+        vec_push(&read->nodes, ((struct fields_node){wanted ? slot : FIELD_NONE, i == FIELDS_ROOT}));
+    }
+    for (size_t i = fields->edges.count; i-- > 0;) {
+        const struct fields_edge *edge = &fields->edges.items[i];
+        const struct fields_node *child = &read->nodes.items[edge->child];
+        if (child->slot == FIELD_NONE && !child->inner)
+            continue;
+        read->nodes.items[edge->parent].inner = true;
+        view_put(fields, read, (uint32_t)i);
+    }
     fields->frozen = true;
+}
+
+static uint32_t find_in(const struct fields *fields, const struct fields_view *view, struct str path)
+{
+    uint32_t node = fields_descend(fields, view, FIELDS_ROOT, path);
+    return node == FIELD_NONE ? FIELD_NONE : view->nodes.items[node].slot;
 }
 
 uint32_t fields_find(const struct fields *fields, struct str path)
 {
-    uint32_t node = fields_descend(fields, FIELDS_ROOT, path);
-    return node == FIELD_NONE ? FIELD_NONE : fields->nodes.items[node].slot;
+    return find_in(fields, fields_seen(fields), path);
+}
+
+uint32_t fields_find_named(const struct fields *fields, struct str path)
+{
+    return find_in(fields, &fields->all, path);
 }
 
 size_t fields_count(const struct fields *fields)

@@ -27,11 +27,19 @@ struct fields;
 
 struct fields *fields_new(void); /* holds the base slots */
 void fields_free(struct fields *fields);
-/* The slot of the path, made if new. Before fields_freeze only. FIELD_NONE and err for an empty, overlong
- * (256 B) or malformed path ("a..b"), or beyond 65,535 slots. */
+/* The slot of the path, made if new, and wanted: somebody reads it, so each event takes its value over.
+ * Before fields_freeze only. FIELD_NONE and err for an empty, overlong (256 B) or malformed path ("a..b"), or
+ * beyond 65,535 slots. */
 uint32_t fields_intern(struct fields *fields, struct str path, struct err *err);
+/* The same, without wanting it: a path that a source can map, but that nobody may ever read. */
+uint32_t fields_name(struct fields *fields, struct str path, struct err *err);
+bool fields_wanted(const struct fields *fields, uint32_t slot);
 void fields_freeze(struct fields *fields);
-uint32_t fields_find(const struct fields *fields, struct str path); /* FIELD_NONE when not interned */
+/* FIELD_NONE when there is no such slot; once frozen, also when nobody wanted it: event_lookup finds its
+ * value. */
+uint32_t fields_find(const struct fields *fields, struct str path);
+/* Wanted or not. */
+uint32_t fields_find_named(const struct fields *fields, struct str path);
 size_t fields_count(const struct fields *fields);
 struct str fields_path(const struct fields *fields, uint32_t slot);
 

@@ -22,17 +22,28 @@ struct fields_edge {
     uint32_t parent, child;
 };
 
-struct fields {
-    struct arena *arena; /* paths and keys, NUL behind each */
-    VEC(struct str) paths;
+/* One way to see the trie: every path, or only those that somebody reads (what the parser walks). */
+struct fields_view {
     VEC(struct fields_node) nodes;
-    VEC(struct fields_edge) edges;
     uint32_t *tags; /* open addressing, at most 1/4 full: most keys of an event are unknown, and a miss should
                        end at the first look */
     uint32_t *edge_of;
     uint32_t mask;
+};
+
+struct fields {
+    struct arena *arena; /* paths and keys, NUL behind each */
+    VEC(struct str) paths;
+    VEC(bool) wanted; /* by slot */
+    VEC(struct fields_edge) edges;
+    struct fields_view all, read; /* read: made when frozen */
     bool frozen;
 };
+
+static inline const struct fields_view *fields_seen(const struct fields *fields)
+{
+    return fields->frozen ? &fields->read : &fields->all;
+}
 
 static inline uint64_t fields_mix(uint64_t a, uint64_t b)
 {
@@ -59,14 +70,15 @@ static inline uint64_t fields_hash(uint32_t node, struct str key)
 }
 
 /* The node behind one segment, or FIELD_NONE. */
-static inline uint32_t fields_step(const struct fields *fields, uint32_t node, struct str key)
+static inline uint32_t fields_step(const struct fields *fields, const struct fields_view *view, uint32_t node,
+                                   struct str key)
 {
     uint64_t hash = fields_hash(node, key);
     uint32_t tag = (uint32_t)(hash >> 32) | 1;
-    for (uint32_t i = (uint32_t)hash & fields->mask; fields->tags[i]; i = (i + 1) & fields->mask) {
-        if (fields->tags[i] != tag)
+    for (uint32_t i = (uint32_t)hash & view->mask; view->tags[i]; i = (i + 1) & view->mask) {
+        if (view->tags[i] != tag)
             continue;
-        const struct fields_edge *edge = &fields->edges.items[fields->edge_of[i]];
+        const struct fields_edge *edge = &fields->edges.items[view->edge_of[i]];
         if (edge->parent == node && str_equal(edge->key, key))
             return edge->child;
     }
@@ -74,18 +86,19 @@ static inline uint32_t fields_step(const struct fields *fields, uint32_t node, s
 }
 
 /* The same for a key that may be several segments: "a.b" in one. */
-static inline uint32_t fields_descend(const struct fields *fields, uint32_t node, struct str key)
+static inline uint32_t fields_descend(const struct fields *fields, const struct fields_view *view,
+                                      uint32_t node, struct str key)
 {
-    uint32_t child = fields_step(fields, node, key);
+    uint32_t child = fields_step(fields, view, node, key);
     if (child != FIELD_NONE || !key.len)
         return child;
     for (const char *dot; (dot = memchr(key.ptr, '.', key.len));) {
         size_t len = (size_t)(dot - key.ptr);
-        node = fields_step(fields, node, (struct str){key.ptr, len});
+        node = fields_step(fields, view, node, (struct str){key.ptr, len});
         if (node == FIELD_NONE)
             return FIELD_NONE;
         key = (struct str){dot + 1, key.len - len - 1};
-        child = fields_step(fields, node, key);
+        child = fields_step(fields, view, node, key);
         if (child != FIELD_NONE)
             return child;
     }

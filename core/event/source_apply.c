@@ -186,22 +186,34 @@ static void set_time(struct event *event, unsigned mark, int64_t ns)
     event->quality |= mark;
 }
 
-void source_map_apply(const struct source_map *map, struct event *event, struct arena *arena)
+static void apply_map(const struct source_map *map, struct event *event, struct arena *arena, bool whole)
 {
     static const uint32_t timestamp = FIELD_TIMESTAMP;
     bool own_time = map && map->time_set;
     int64_t ns = event->accepted_ns;
     unsigned mark = 0;
+    event->map = map;
     if (own_time && !map->time_accept)
         mark = read_time(event, map->time_from, map->time_from_count, map->time_format, &ns);
     uint32_t begin = event->count;
     for (uint32_t i = 0; map && i < map->steps.count; i++) {
         struct apply a = {event, arena, &map->steps.items[i], i};
-        apply_step(&a);
+        if (whole || !a.step->unread)
+            apply_step(&a);
     }
     if (map)
         link_made(map, event, arena, begin);
     if (!own_time)
         mark = read_time(event, &timestamp, 1, TIME_ANY, &ns);
     set_time(event, mark, ns);
+}
+
+void source_map_apply(const struct source_map *map, struct event *event, struct arena *arena)
+{
+    apply_map(map, event, arena, false);
+}
+
+void source_map_apply_whole(const struct source_map *map, struct event *event, struct arena *arena)
+{
+    apply_map(map, event, arena, true);
 }

@@ -45,7 +45,7 @@ void source_map_free(struct source_map *map)
 /* The slot of a path that this map gives a value; each only once. */
 static uint32_t intern_target(struct source_map *map, struct str path, struct err *err)
 {
-    uint32_t slot = fields_intern(map->fields, path, err);
+    uint32_t slot = fields_name(map->fields, path, err);
     for (size_t i = 0; slot != FIELD_NONE && i < map->mapped.count; i++) {
         if (map->mapped.items[i] != slot)
             continue;
@@ -65,7 +65,7 @@ static uint32_t *intern_from(struct source_map *map, const struct str *from, siz
     }
     uint32_t *slots = arena_alloc(map->arena, count * sizeof(*slots));
     for (size_t i = 0; i < count; i++) {
-        slots[i] = fields_intern(map->fields, from[i], err);
+        slots[i] = fields_name(map->fields, from[i], err);
         if (slots[i] == FIELD_NONE)
             return NULL;
     }
@@ -194,4 +194,36 @@ int source_map_time(struct source_map *map, const struct str *from, size_t count
     map->time_accept = accept;
     map->time_set = true;
     return 0;
+}
+
+static bool want(struct fields *fields, uint32_t slot)
+{
+    if (fields_wanted(fields, slot))
+        return false;
+    fields_intern(fields, fields_path(fields, slot), NULL);
+    return true;
+}
+
+static bool step_is_read(const struct source_map *map, const struct source_step *step)
+{
+    if (step->kind != STEP_DISSECT)
+        return fields_wanted(map->fields, step->slot);
+    for (uint32_t i = 0; i < step->part_count; i++)
+        if (step->parts[i].slot != FIELD_NONE && fields_wanted(map->fields, step->parts[i].slot))
+            return true;
+    return false;
+}
+
+bool source_map_settle(struct source_map *map)
+{
+    bool any = false;
+    for (size_t i = 0; i < map->time_from_count; i++)
+        any |= want(map->fields, map->time_from[i]);
+    for (size_t i = 0; i < map->steps.count; i++) {
+        struct source_step *step = &map->steps.items[i];
+        step->unread = !step_is_read(map, step);
+        for (uint32_t k = 0; !step->unread && k < step->from_count; k++)
+            any |= want(map->fields, step->from[k]);
+    }
+    return any;
 }

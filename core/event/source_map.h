@@ -46,9 +46,17 @@ int source_map_dissect(struct source_map *map, struct str from, struct str patte
 int source_map_time(struct source_map *map, const struct str *from, size_t count, enum time_format format,
                     bool accept, struct err *err);
 
+/* Which steps are needed follows from what is wanted: a step whose path somebody reads wants what it reads
+ * itself. True when that wanted anything new: call for all maps until none does, then fields_freeze. Without
+ * it every step is applied. */
+bool source_map_settle(struct source_map *map);
+
 /* Applies the map (NULL: only the default time) and sets time_ns, clamped: later than accepted_ns + 2 min is
  * accepted_ns, marked. event->accepted_ns must be set. A mapped path that got a value wins over one the
  * record brings, marked QUALITY_SHADOWED. Allocates in `arena` only. */
 void source_map_apply(const struct source_map *map, struct event *event, struct arena *arena);
+
+/* The same with every step, wanted or not: on an event that was parsed in whole. */
+void source_map_apply_whole(const struct source_map *map, struct event *event, struct arena *arena);
 
 #endif

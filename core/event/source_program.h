@@ -21,6 +21,7 @@ struct source_dissect_part {
 struct source_step {
     uint8_t kind; /* enum source_step_kind */
     uint8_t as;   /* enum source_as */
+    bool unread;  /* nobody wants what it makes */
     bool itself;  /* the path it maps is among those it reads: that is no shadowing */
     uint8_t from_count, part_count;
     uint32_t slot;

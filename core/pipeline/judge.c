@@ -47,11 +47,6 @@ static bool ask_detect(struct question *q)
     return pack_detect(q->detector->pack, q->rule, q->event, q->group, &q->note);
 }
 
-/* Things in the event that a threat is about. */
-static const char *const entity_fields[] = {"user.name",      "host.name",          "source.ip",
-                                            "destination.ip", "destination.domain", "process.executable"};
-#define ENTITY_FIELDS (sizeof(entity_fields) / sizeof(entity_fields[0]))
-
 static void add_entities(struct question *q, struct firing *firing)
 {
     struct arena *arena = q->verdict->arena;

@@ -104,6 +104,11 @@ static void compile(struct load *load)
 {
     struct ruleset *set = load->set;
     size_t live = 0;
+    for (bool more = true; more;) {
+        more = false;
+        for (size_t i = 0; i < set->source_count; i++)
+            more |= source_map_settle(set->sources[i].map);
+    }
     fields_freeze(set->fields);
     struct match_rule *rules = arena_alloc(load->arena, (set->rule_count + 1) * sizeof(*rules));
     struct match_route *routes = arena_alloc(load->arena, (set->source_count + 1) * sizeof(*routes));
@@ -134,6 +139,8 @@ static struct ruleset *new_set(const struct tree *tree)
     atomic_init(&set->refs, 1);
     set->arena = arena_new(256 << 10);
     set->fields = fields_new();
+    for (size_t i = 0; i < ENTITY_FIELDS; i++)
+        fields_intern(set->fields, str_from(entity_fields[i]), NULL);
     set->rules_by_id = map_new();
     set->lists_by_name = map_new();
     memcpy(set->hash, tree_hash(tree), sizeof(set->hash));

@@ -5,6 +5,9 @@
 #include "rules/lists.h"
 #include "rules/loader.h"
 
+const char *const entity_fields[ENTITY_FIELDS] = {
+    "user.name", "host.name", "source.ip", "destination.ip", "destination.domain", "process.executable"};
+
 const char *const callback_names[CALLBACK_COUNT] = {"filter",      "detect",   "title_of",
                                                     "severity_of", "dedup_of", "context_of"};
 

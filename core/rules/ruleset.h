@@ -24,6 +24,10 @@ enum callback {
 };
 extern const char *const callback_names[CALLBACK_COUNT]; /* "filter" … "context_of" */
 
+/* What a threat may be about: its entities, where the event has them. */
+#define ENTITY_FIELDS 6
+extern const char *const entity_fields[ENTITY_FIELDS];
+
 enum rule_mode { RULE_ON, RULE_SHADOW, RULE_OFF };
 
 struct slots {
