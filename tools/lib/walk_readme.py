@@ -5,7 +5,8 @@
 
 Every ```sh block is run with bash, top to bottom. A comment on the line above says what must come of it:
 
-    <!-- run: background -->      started, left running, stopped at the end
+    <!-- run: background -->      started, left running, stopped at the end with SIGTERM
+    <!-- run: aside TEXT -->      started and left running once its output holds TEXT; must end by itself
     <!-- run: until TEXT -->      repeated until its output holds TEXT, for at most a minute
     <!-- run: expect TEXT -->     run once; its output must hold TEXT
     <!-- run: no, REASON -->      not run
@@ -35,6 +36,7 @@ class Walk:
         self.folder = folder
         self.port = port
         self.background = []
+        self.aside = []
         self.environment = dict(os.environ, LUNETTE_LISTEN=f"127.0.0.1:{port}",
                                 LUNETTE_URL=f"http://127.0.0.1:{port}")
 
@@ -63,12 +65,29 @@ class Walk:
                 return False, output
             time.sleep(0.1)  # between two looks at the condition
 
+    def leave_running(self, command, into, log_name):
+        log = os.path.join(self.folder, log_name)
+        with open(log, "w", encoding="utf-8") as file:
+            into.append(self.start(command, stdout=file, stderr=subprocess.STDOUT))
+        return log
+
+    def beside(self, command, text):
+        log = self.leave_running(command, self.aside, "aside.log")
+        deadline = time.monotonic() + PATIENCE
+        while True:
+            with open(log, encoding="utf-8") as file:
+                output = file.read()
+            if text in output or time.monotonic() > deadline:
+                return text in output, output
+            time.sleep(0.02)  # between two looks at the condition
+
     def block(self, directive, command):
         """(passed, output)"""
-        if directive.startswith("background"):
-            log = open(os.path.join(self.folder, "background.log"), "w", encoding="utf-8")
-            self.background.append(self.start(command, stdout=log, stderr=subprocess.STDOUT))
+        if directive == "background":
+            self.leave_running(command, self.background, "background.log")
             return True, ""
+        if directive.startswith("aside "):
+            return self.beside(command, directive[6:])
         if directive.startswith("until "):
             return self.until(command, directive[6:])
         status, output = self.run(command)
@@ -76,17 +95,21 @@ class Walk:
         return status == 0 and wanted in output, output
 
     def stop(self):
-        """Ends what runs in the background as Ctrl-C would; its exit codes."""
-        codes = []
+        """What ran aside has ended, the rest is ended as Ctrl-C would; the exit codes of all."""
+        codes = [self.code_of(process) for process in self.aside]
         for process in self.background:
             if process.poll() is None:
                 os.killpg(process.pid, signal.SIGTERM)
-            try:
-                codes.append(process.wait(timeout=PATIENCE))
-            except subprocess.TimeoutExpired:
-                os.killpg(process.pid, signal.SIGKILL)
-                codes.append(process.wait())
+            codes.append(self.code_of(process))
         return codes
+
+    @staticmethod
+    def code_of(process):
+        try:
+            return process.wait(timeout=PATIENCE)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            return process.wait()
 
 
 def explain(text):
