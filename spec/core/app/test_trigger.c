@@ -97,9 +97,15 @@ static struct json *object_of(struct answer answer, int status)
     return json;
 }
 
-static struct json *trigger(const char *body, int status)
+/* By chance somebody is hit who was hit before, and the threat there grows (202): then somebody else is. */
+static struct json *trigger(const char *body)
 {
-    return object_of(ask("POST", "/api/threats/trigger", JSON, body), status);
+    struct answer answer = {0};
+    for (int tries = 0; answer.status != 200 && tries < 5; tries++) {
+        answer_free(&answer);
+        answer = ask("POST", "/api/threats/trigger", JSON, body);
+    }
+    return object_of(answer, 200);
 }
 
 static int64_t reset(void)
@@ -133,7 +139,7 @@ static void a_trigger_answers_with_its_threats_and_events(void **state)
         "{\"scenario\":\"geo_impossible\"}",       "{\"scenario\":\"critical_threat\"}",
     };
     for (size_t i = 0; i < sizeof(bodies) / sizeof(bodies[0]); i++) {
-        struct json *json = trigger(bodies[i], 200);
+        struct json *json = trigger(bodies[i]);
         assert_true(json_count(json_get(json, "threats")) > 0);
         assert_true(json_count(json_get(json, "events")) > 0);
         json_free(json);
@@ -146,7 +152,7 @@ static void the_ids_are_those_of_the_evidence(void **state)
     (void)state;
     char path[80];
     struct str id, event, own;
-    struct json *json = trigger("{\"threat_type\":\"geo_anomaly\"}", 200);
+    struct json *json = trigger("{\"threat_type\":\"geo_anomaly\"}");
     assert_true(json_as_str(json_item(json_get(json, "threats"), 0), &id));
     snprintf(path, sizeof(path), "/api/threats/%.*s", STR_ARG(id));
     struct json *threat = object_of(ask("GET", path, "", NULL), 200);
@@ -231,8 +237,8 @@ static void a_reset_forgets_demo_threats_and_nothing_else(void **state)
     answer_free(&answer);
     int64_t real = listed();
     assert_true(real > 0);
-    json_free(trigger("{\"threat_type\":\"rate_limit_breach\"}", 200));
-    json_free(trigger("{\"scenario\":\"critical_threat\"}", 200));
+    json_free(trigger("{\"threat_type\":\"rate_limit_breach\"}"));
+    json_free(trigger("{\"scenario\":\"critical_threat\"}"));
     int64_t both = listed();
     assert_true(both >= real + 2);
     assert_int_equal(reset(), both - real);
@@ -250,7 +256,7 @@ static void a_reset_forgets_demo_threats_and_nothing_else(void **state)
 static void a_reset_finds_its_moment_among_real_changes(void **state)
 {
     (void)state;
-    json_free(trigger("{\"threat_type\":\"device_compromise\"}", 200));
+    json_free(trigger("{\"threat_type\":\"device_compromise\"}"));
     int fd = client_connect(app.port);
     static const char reset_request[] = "POST /api/demo/reset HTTP/1.1\r\nHost: localhost\r\n\r\n";
     for (int i = 0; i < 20; i++) {
