@@ -45,19 +45,32 @@ void match_predicate_free(struct match_predicate *predicate)
     free(predicate);
 }
 
+static bool reads_folded(const struct predicate *p)
+{
+    bool texts = p->exact || p->heads || p->tails || p->contain_count || p->wild_count;
+    return (texts && !p->cased) || p->regex_count;
+}
+
 /* A budget that ran out counts as matching, as everywhere. */
 static bool all_hold(const struct match_predicate *predicate, struct subject *subjects, size_t count)
 {
-    struct judge judge = {.budget = JUDGE_BUDGET, .regex_budget = JUDGE_REGEX_BUDGET};
+    char few[1024]; /* most values are short: no allocation then */
+    struct judge judge = {
+        .fold = few, .fold_cap = sizeof(few), .budget = JUDGE_BUDGET, .regex_budget = JUDGE_REGEX_BUDGET};
     size_t bytes = 0;
     bool holds = true;
     for (size_t i = 0; i < count; i++) {
-        bytes += predicate->predicates[0].cased ? 0 : text_fold_max(subjects[i].text.len);
+        bytes += reads_folded(&predicate->predicates[0]) ? text_fold_max(subjects[i].text.len) : 0;
         subjects[i].next = i + 1 < count ? &subjects[i + 1] : NULL;
     }
-    judge_reserve(&judge, bytes);
+    if (bytes > sizeof(few)) {
+        judge.fold = mem_alloc(bytes);
+        judge.fold_cap = bytes;
+    }
     for (size_t i = 0; i < predicate->count && holds; i++)
         holds = predicate_judge(&predicate->predicates[i], count ? subjects : NULL, &judge) != VERDICT_NO;
+    if (judge.fold == few)
+        judge.fold = NULL;
     judge_release(&judge);
     return holds;
 }

@@ -7,7 +7,10 @@
 
 #include <cmocka.h>
 
+#include "base/text.h"
 #include "chance.h"
+#include "match/regex.h"
+#include "match/regex_atoms.h"
 #include "world.h"
 
 #define RULES  60
@@ -65,8 +68,84 @@ static void the_index_says_what_the_slow_evaluator_says(void **state)
     assert_true(tally.rules > 15000 && tally.matches > 10000); /* else the chances are badly chosen */
 }
 
+/* ---- regular expressions: what the atoms promise ---- */
+
+static void random_regex(struct chance *c, struct buf *out, unsigned depth)
+{
+    static const char *const items[] = {"a",   "b",   "B",   "ab",     "abc",   "[aA]",       "[bc]", "[^a]",
+                                        ".",   "\\.", "\\w", "k",      "\\b",   "^",          "$",    "é",
+                                        "aba", "[.]", "\\d", "(?=ab)", "(?!c)", "[[:alpha:]]"};
+    static const char *const repeats[] = {"",      "",    "",     "",   "?",  "*",    "+",
+                                          "{0,2}", "{2}", "{1,}", "+?", "*+", "{,2}", "{x"};
+    static const char *const groups[] = {"(", "(?:", "(?i)(", "(?i:", "(?<n>", "(?>"};
+    for (unsigned n = 1 + chance_of(c, 4), i = 0; i < n; i++) {
+        if (depth < 3 && chance_is(c, 20)) {
+            buf_puts(out, depth ? groups[chance_of(c, 2)] : PICK(c, groups));
+            random_regex(c, out, depth + 1);
+            buf_putc(out, ')');
+        } else {
+            buf_puts(out, PICK(c, items));
+        }
+        buf_puts(out, PICK(c, repeats));
+    }
+    if (chance_is(c, 25)) {
+        buf_putc(out, '|');
+        random_regex(c, out, depth + 1);
+    }
+}
+
+static bool one_is_in(const struct str *atoms, size_t count, struct str text)
+{
+    for (size_t i = 0; i < count; i++)
+        if (memmem(text.ptr, text.len, atoms[i].ptr, atoms[i].len))
+            return true;
+    return false;
+}
+
+static void a_text_that_matches_holds_an_atom(void **state)
+{
+    (void)state;
+    struct chance c = {20260101};
+    struct regex_scratch *scratch = regex_scratch_new();
+    struct arena *arena = arena_new(0);
+    struct buf pattern = BUF_EMPTY, text = BUF_EMPTY;
+    size_t with_atoms = 0, matched = 0;
+    for (int turn = 0; turn < 20000; turn++) {
+        struct str atoms[REGEX_ATOMS_MAX];
+        buf_clear(&pattern);
+        random_regex(&c, &pattern, 0);
+        struct regex *regex = regex_new(buf_str(&pattern), turn % 2 ? REGEX_CASELESS : 0, NULL);
+        size_t count = regex ? regex_atoms(arena, buf_str(&pattern), atoms) : 0;
+        with_atoms += count > 0;
+        for (int i = 0; count && i < 40; i++) {
+            buf_clear(&text);
+            for (unsigned n = chance_of(&c, 14); n > 0; n--)
+                buf_puts(&text, PICK(&c, ((const char *const[]){"a", "b", "c", "A", "B", "ab", "k",
+                                                                "\xe2\x84\xaa", "."})));
+            struct str subject = text.len ? buf_str(&text) : STR("");
+            if (regex_search(regex, scratch, subject, 0, 100000, NULL, 0, NULL) != REGEX_YES)
+                continue;
+            matched++;
+            if (!one_is_in(atoms, count, text_fold_dup(arena, subject)))
+                fail_msg("/%s/ matches \"%.*s\", which holds none of its atoms", pattern.ptr,
+                         STR_ARG(subject));
+        }
+        regex_free(regex);
+        arena_reset(arena);
+    }
+    print_message("%zu patterns with atoms, %zu matches\n", with_atoms, matched);
+    assert_true(with_atoms > 5000 && matched > 10000);
+    buf_free(&pattern);
+    buf_free(&text);
+    arena_free(arena);
+    regex_scratch_free(scratch);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(the_index_says_what_the_slow_evaluator_says)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_index_says_what_the_slow_evaluator_says),
+        cmocka_unit_test(a_text_that_matches_holds_an_atom),
+    };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
