@@ -224,7 +224,9 @@ static void task_deliver(struct mail *mail, void *receiver)
     struct api_task *task = (struct api_task *)((char *)mail - offsetof(struct api_task, back));
     struct http_request *request = task->wait.request;
     (void)receiver;
-    if (request && task->task.err.code != ERR_NONE)
+    if (request && task->task.err.code == ERR_CONFLICT && task->conflict)
+        http_problem(request, task->conflict, task->task.err.message);
+    else if (request && task->task.err.code != ERR_NONE)
         http_problem_err(request, &task->task.err);
     else if (request)
         task->answer(task, request);

@@ -84,6 +84,7 @@ struct api_task {
     void (*answer)(struct api_task *task, struct http_request *request);
     void (*drop)(struct api_task *task);
     struct writer *writer;
+    int conflict; /* status for ERR_CONFLICT; 0: 409 */
     struct buf out;
 };
 void api_change(struct api *api, struct http_request *request, struct api_task *task);

@@ -252,7 +252,7 @@ static void add_secret(struct secret_set *set, struct str text)
 {
     static const char *const uses[SECRET_USES] = {
         [SECRET_SESSION] = "lunette session", [SECRET_NOTE] = "lunette note"};
-    struct secret secret;
+    struct secret secret = {0};
     for (unsigned i = 0; i < SECRET_USES; i++)
         hash_hmac_sha256(text, str_from(uses[i]), secret.keys[i]);
     vec_push(&set->secrets, secret);

@@ -309,6 +309,7 @@ static void put_message(struct hub_client *c, const struct hub_message *m, struc
     buf_putc(out, '}');
 }
 
+/* long: a hook of ws_server.h */
 static bool frame(struct ws_client *ws, void *state, void *const *messages, size_t count, struct buf *out,
                   void *context)
 {

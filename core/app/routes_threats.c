@@ -486,6 +486,7 @@ void route_threat_patch(struct http_request *request, void *context)
         return;
     }
     change->base.run = patch_run;
+    change->base.conflict = 412;
     change->base.render = patch_render;
     change->base.answer = patch_answer;
     api_change(context, request, &change->base);

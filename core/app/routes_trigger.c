@@ -7,10 +7,8 @@
 #include "base/json.h"
 #include "base/json_tape.h"
 
-#define WAIT_NS   (2 * NS_PER_S)
-#define RETRY_NS  (100 * NS_PER_MS)
-#define RETRY_MAX 50
-#define CHOICES   "expected one of {\"threat_type\": …}, {\"scenario\": …}, {\"adversarial_scenario\": …}"
+#define WAIT_NS (2 * NS_PER_S)
+#define CHOICES "expected one of {\"threat_type\": …}, {\"scenario\": …}, {\"adversarial_scenario\": …}"
 
 /* False after answering. */
 static bool may_demo(struct http_request *request, const struct api *api)
@@ -164,88 +162,31 @@ void route_trigger(struct http_request *request, void *context)
 
 struct reset {
     struct api_task base;
-    struct api_wait wait; /* between two tries */
-    struct timer *timer;
-    unsigned tries;
-    bool again;
     size_t forgotten;
     char who[65];
 };
-
-/* Changes of demo threats that are not stored yet would bring them back. False: other threats have such
- * changes, and the book cannot be emptied before they are stored. */
-static bool drop_changes(struct book *book)
-{
-    VEC(struct threat *) demo = {0};
-    struct book_change change;
-    size_t at = 0;
-    bool others = false;
-    while (book_next_change(book, &at, false, &change)) {
-        others |= !change.threat->demo;
-        if (change.threat->demo)
-            vec_push(&demo, change.threat);
-    }
-    for (size_t i = 0; !others && i < demo.count; i++)
-        book_clean(book, demo.items[i]);
-    vec_free(&demo);
-    return !others;
-}
 
 static int reset_run(struct api_task *base, struct writer *writer, struct err *err)
 {
     struct reset *reset = (struct reset *)base;
     char detail[48];
-    reset->again = !drop_changes(writer_book(writer));
-    if (reset->again)
-        return 0;
+    if (book_changes(writer_book(writer), false))
+        return err_set(err, ERR_BUSY, "the store cannot be written now; try again");
     if (store_forget_demo(writer_store(writer), &reset->forgotten, err) != 0)
         return -1;
     snprintf(detail, sizeof(detail), "{\"forgotten\":%zu}", reset->forgotten);
     if (store_audit(writer_store(writer), clock_now(writer_clock(writer)), str_from(reset->who),
                     STR("demo.reset"), STR(""), str_from(detail), err) != 0)
         return -1;
-    book_forget(writer_book(writer));
+    writer_forget(writer);
     return 0;
 }
 
 static void reset_answer(struct api_task *base, struct http_request *request)
 {
-    struct reset *reset = (struct reset *)base;
     char out[48];
-    if (reset->again && ++reset->tries <= RETRY_MAX) {
-        api_wait_begin(&reset->wait, base->wait.api, request);
-        timer_start(reset->timer, RETRY_NS, false);
-        return;
-    }
-    if (reset->again) {
-        http_problem(request, 503, "threats that are not demo change all the time; try again");
-        reset->again = false;
-        return;
-    }
-    snprintf(out, sizeof(out), "{\"forgotten\":%zu}", reset->forgotten);
+    snprintf(out, sizeof(out), "{\"forgotten\":%zu}", ((struct reset *)base)->forgotten);
     http_respond_json(request, 200, str_from(out));
-}
-
-static void reset_drop(struct api_task *base)
-{
-    struct reset *reset = (struct reset *)base;
-    bool waits = reset->again && reset->wait.api;
-    if (waits)
-        return;
-    timer_free(reset->timer);
-    free(reset);
-}
-
-static void try_reset(void *arg)
-{
-    struct reset *reset = arg;
-    struct api *api = reset->wait.api;
-    reset->wait.api = NULL;
-    reset->again = false;
-    if (reset->wait.request)
-        api_change(api, reset->wait.request, &reset->base);
-    else
-        reset_drop(&reset->base);
 }
 
 void route_demo_reset(struct http_request *request, void *context)
@@ -257,8 +198,7 @@ void route_demo_reset(struct http_request *request, void *context)
     const char *name = api_principal(request)->name;
     reset->base.run = reset_run;
     reset->base.answer = reset_answer;
-    reset->base.drop = reset_drop;
-    reset->timer = timer_new(worker_loop(api->worker), try_reset, reset);
+    reset->base.task.clean_book = true;
     snprintf(reset->who, sizeof(reset->who), "%s", name[0] ? name : "local");
     api_change(api, request, &reset->base);
 }

@@ -42,6 +42,12 @@ bool hints_fold(const struct hints *hints, const struct firing *firing)
     return anchor && firing->time_ns > *anchor && firing->time_ns < *anchor + firing->dedup_window_ns;
 }
 
+void hints_forget(struct hints *hints)
+{
+    map_free(hints->map, free);
+    hints->map = map_new();
+}
+
 void hints_learn(struct hints *hints, const struct firing *firing, int64_t anchor_ns)
 {
     struct buf key = BUF_EMPTY;
@@ -50,10 +56,8 @@ void hints_learn(struct hints *hints, const struct firing *firing, int64_t ancho
     if (anchor) {
         *anchor = anchor_ns;
     } else {
-        if (map_count(hints->map) >= hints->limit) {
-            map_free(hints->map, free);
-            hints->map = map_new();
-        }
+        if (map_count(hints->map) >= hints->limit)
+            hints_forget(hints);
         anchor = mem_alloc(sizeof(*anchor));
         *anchor = anchor_ns;
         map_put(hints->map, buf_str(&key), anchor);

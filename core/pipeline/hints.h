@@ -13,6 +13,7 @@ struct hints *hints_new(size_t limit);
 void hints_free(struct hints *hints);
 /* Will this firing fold? Needs rule_id, customer, dedup_key, dedup_window_ns, time_ns. NULL hints: false. */
 bool hints_fold(const struct hints *hints, const struct firing *firing);
+void hints_forget(struct hints *hints);
 void hints_learn(struct hints *hints, const struct firing *firing, int64_t anchor_ns);
 
 #endif

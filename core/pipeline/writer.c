@@ -29,6 +29,7 @@ struct writer {
     struct book *book;
     atomic_bool stop, failing, closed;
     _Atomic uint64_t judged, durable;
+    atomic_uint forgot;
     _Atomic int64_t pending; /* events accepted, not judged yet */
 
     pthread_mutex_t ledger_lock; /* the ledger is read by whoever asks */
@@ -323,6 +324,20 @@ static void commit(struct writer *w, bool all)
     vec_free(&stored.news);
 }
 
+/* The tasks wait for one commit more. */
+static void clean_book(struct writer *w)
+{
+    bool wanted = false;
+    for (size_t i = 0; i < w->tasks.count; i++)
+        wanted |= w->tasks.items[i]->clean_book;
+    if (!wanted || book_changes(w->book, false) == 0)
+        return;
+    size_t tasks = w->tasks.count;
+    w->tasks.count = 0;
+    commit(w, true);
+    w->tasks.count = tasks;
+}
+
 static bool anything_to_flush(struct writer *w)
 {
     return w->unsaved || book_changes(w->book, false) > 0 ||
@@ -353,6 +368,7 @@ static void turn(struct writer *w, int64_t wait_ns)
     mailbox_receive(w->box, WRITER_TAKE, wait_ns);
     retry_stuck(w);
     advance(w);
+    clean_book(w);
     int64_t now = clock_monotonic();
     bool all = now - w->flushed_at >= FLUSH_NS && anything_to_flush(w);
     if (all || w->waiting.count || w->tasks.count || book_changes(w->book, true))
@@ -416,6 +432,7 @@ static int load_position(struct writer *w, struct err *err)
     return rc;
 }
 
+/* long: a callback of book_source */
 static int source_family(void *context, struct str rule_id, struct str customer, struct str dedup_key,
                          struct threat **threats, size_t max, size_t *count, struct err *err)
 {
@@ -573,4 +590,15 @@ struct book *writer_book(struct writer *w)
 const struct clock *writer_clock(const struct writer *w)
 {
     return w->options.clock;
+}
+
+void writer_forget(struct writer *w)
+{
+    book_forget(w->book);
+    atomic_fetch_add(&w->forgot, 1);
+}
+
+unsigned writer_forgot(const struct writer *w)
+{
+    return atomic_load_explicit(&w->forgot, memory_order_relaxed);
 }

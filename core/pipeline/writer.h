@@ -60,13 +60,18 @@ struct writer_task {
     int (*run)(struct writer_task *task, struct writer *writer, struct err *err);
     /* After the commit, or the failure: on the writer thread; posts itself to where it came from. */
     void (*done)(struct writer_task *task);
-    struct err err; /* code ERR_NONE when it was committed */
+    struct err err;  /* code ERR_NONE when it was committed */
+    bool clean_book; /* everything else is committed first, so that the book holds no change when it runs */
 };
 bool writer_ask(struct writer *writer, struct writer_task *task); /* false: busy */
 
 /* For tasks, on the writer thread, within run. */
 struct store *writer_store(struct writer *writer);
 struct book *writer_book(struct writer *writer);
+/* Forgets the families in memory (the book must be clean), and tells the workers that their hints are void.
+ */
+void writer_forget(struct writer *writer);
+unsigned writer_forgot(const struct writer *writer); /* any thread: how often */
 const struct clock *writer_clock(const struct writer *writer);
 
 #endif
