@@ -52,6 +52,11 @@ static double start_seconds(void *arg)
     return started;
 }
 
+static struct tally *tally_of(struct pipeline *pipeline)
+{
+    return writer_tally(pipeline_writer(pipeline));
+}
+
 static double writer_depth(void *arg)
 {
     return (double)mailbox_depth(writer_mailbox(pipeline_writer(arg)));
@@ -59,7 +64,7 @@ static double writer_depth(void *arg)
 
 static double pending_events(void *arg)
 {
-    return (double)writer_pending_events(pipeline_writer(arg));
+    return (double)tally_pending_events(tally_of(arg));
 }
 
 static double pending_bytes(void *arg)
@@ -71,32 +76,32 @@ static double pending_bytes(void *arg)
 
 static double unbalanced(void *arg)
 {
-    return writer_balanced(pipeline_writer(arg)) ? 0 : 1;
+    return tally_balanced(tally_of(arg)) ? 0 : 1;
 }
 
 static double judged_batch(void *arg)
 {
-    return (double)writer_judged(pipeline_writer(arg));
+    return (double)tally_judged(tally_of(arg));
 }
 
-static double event_term(void *arg, enum writer_events which)
+static double event_term(void *arg, enum tally_events which)
 {
-    return (double)writer_events(pipeline_writer(arg), which);
+    return (double)tally_events(tally_of(arg), which);
 }
 
 static double received(void *arg)
 {
-    return event_term(arg, WRITER_RECEIVED);
+    return event_term(arg, TALLY_RECEIVED);
 }
 
 static double accepted(void *arg)
 {
-    return event_term(arg, WRITER_ACCEPTED);
+    return event_term(arg, TALLY_ACCEPTED);
 }
 
 static double rejected(void *arg)
 {
-    return event_term(arg, WRITER_REJECTED);
+    return event_term(arg, TALLY_REJECTED);
 }
 
 static const struct {

@@ -103,7 +103,7 @@ void route_ledger(struct http_request *request, void *context)
 {
     struct api *api = context;
     struct buf out = BUF_EMPTY;
-    writer_ledger(pipeline_writer(worker_pipeline(api->worker)), &out);
+    tally_json(writer_tally(pipeline_writer(worker_pipeline(api->worker))), &out);
     http_respond_json(request, 200, buf_str(&out));
     buf_free(&out);
 }

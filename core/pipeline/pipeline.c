@@ -189,7 +189,7 @@ static void read_in_flight(struct worker *w, void *arg)
 /* Also what nobody waits for: a start then finds nothing to observe again. */
 static bool all_judged(struct pipeline *p)
 {
-    return !pipeline_recovered(p) || writer_judged(p->writer) == journaler_last(p->journaler);
+    return !pipeline_recovered(p) || tally_judged(writer_tally(p->writer)) == journaler_last(p->journaler);
 }
 
 static void finish_batches(struct pipeline *p, int64_t limit_ns)
@@ -341,9 +341,9 @@ void pipeline_health(struct pipeline *p, struct pipeline_health *health)
                                        .journal_full = journaler_full(p->journaler),
                                        .journal_short = journaler_short(p->journaler),
                                        .store_failing = writer_failing(p->writer),
-                                       .balanced = writer_balanced(p->writer),
-                                       .pending_events = writer_pending_events(p->writer),
-                                       .judged = writer_judged(p->writer),
+                                       .balanced = tally_balanced(writer_tally(p->writer)),
+                                       .pending_events = tally_pending_events(writer_tally(p->writer)),
+                                       .judged = tally_judged(writer_tally(p->writer)),
                                        .journal_last = journaler_last(p->journaler),
                                        .pending_bytes = atomic_load(&p->pending_bytes)};
 }

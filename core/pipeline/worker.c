@@ -293,7 +293,7 @@ static void deliver_journaled(struct mail *mail, void *receiver)
         return;
     }
     flight->batch->number = flight->journal.frame.batch;
-    writer_pending(w->writer, flight->batch->event_count);
+    tally_pending(writer_tally(w->writer), flight->batch->event_count);
     if (w->ending)
         abandon(flight);
     else
@@ -419,7 +419,7 @@ int worker_replay(struct worker *w, const struct journal_frame *frame, bool coun
     flight->done = done;
     flight->arg = arg;
     if (counted)
-        writer_pending(w->writer, batch->event_count);
+        tally_pending(writer_tally(w->writer), batch->event_count);
     work_on(w, batch);
     park(flight);
     return 0;

@@ -82,7 +82,7 @@ void worker_retire(struct worker *w)
 void worker_save(struct worker *w, bool all)
 {
     struct saved_state *saved = mem_zalloc(1, sizeof(*saved));
-    saved->stands_at = writer_judged(w->writer);
+    saved->stands_at = tally_judged(writer_tally(w->writer));
     saved->knows_of = w->knows_of;
     saved->all = all;
     saved->worker = w->index;

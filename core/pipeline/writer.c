@@ -1,7 +1,5 @@
 #include "pipeline/writer.h"
 
-#include <pthread.h>
-
 #include "base/log.h"
 #include "base/metrics.h"
 #include "loop/thread.h"
@@ -15,114 +13,23 @@
 #define RETAIN_ROWS     500 /* deletes in slices */
 #define AUDIT_RETAIN_NS (365 * INT64_C(86400) * NS_PER_S)
 
-/* A batch on its way through the ledger: it counts once all its parts have come, in the order of numbers. */
-struct record {
-    size_t parts, seen;
-    struct ledger_delta delta;
-    struct ruleset *set; /* referenced once the first part came */
-};
-
 struct writer {
     struct writer_options options;
     struct mailbox *box;
     struct thread *thread;
     struct book *book;
     atomic_bool stop, failing, closed;
-    _Atomic uint64_t judged, durable;
+    _Atomic uint64_t durable;
     atomic_uint forgot;
-    _Atomic int64_t pending; /* events accepted, not judged yet */
 
-    pthread_mutex_t ledger_lock; /* the ledger is read by whoever asks */
-    struct ledger ledger;        /* of all batches up to `judged` */
-
-    VEC(struct record) records; /* batches judged+1 …; a ring would save little */
+    struct tally *tally;
     VEC(struct part *) waiting; /* parts whose answer waits for the commit */
     VEC(struct part *) stuck;   /* parts the book's source failed on */
     VEC(struct writer_task *) tasks;
     struct map *replayed; /* firings of batches observed again, while there are such; NULL */
-    bool unsaved;         /* the ledger has rejects that no batch carries */
     int64_t flushed_at, retained_at;
-    struct metric *commits, *pairs, *threats;
     struct metric_series *commit_seconds;
 };
-
-/* ---- ledger in batch order ---- */
-
-static struct record *record_of(struct writer *w, uint64_t number)
-{
-    uint64_t base = atomic_load_explicit(&w->judged, memory_order_relaxed) + 1;
-    if (number < base)
-        return NULL;
-    size_t index = (size_t)(number - base);
-    while (w->records.count <= index) {
-        struct record empty = {0};
-        vec_push(&w->records, empty);
-    }
-    return &w->records.items[index];
-}
-
-static void count_metrics(struct writer *w, const struct ledger_delta *delta, const struct ruleset *set)
-{
-    for (size_t i = 0; i < delta->rules.count; i++)
-        for (unsigned t = 0; t < LEDGER_TERMS; t++) {
-            int64_t n = delta->rules.items[i].counts.terms[t];
-            if (n == 0)
-                continue;
-            const struct rule *rule = &set->rules[delta->rules.items[i].rule];
-            char id[129];
-            size_t len = rule->id.len < sizeof(id) ? rule->id.len : sizeof(id) - 1;
-            memcpy(id, rule->id.ptr, len);
-            id[len] = '\0';
-            metric_add(metric_with(w->pairs, (const char *const[]){id, ledger_term_names[t]}), (double)n);
-        }
-}
-
-void writer_pending(struct writer *w, int64_t events)
-{
-    atomic_fetch_add_explicit(&w->pending, events, memory_order_relaxed);
-}
-
-/* Moves the mark over all batches that are complete. */
-static void advance(struct writer *w)
-{
-    size_t done = 0;
-    pthread_mutex_lock(&w->ledger_lock);
-    while (done < w->records.count && w->records.items[done].parts &&
-           w->records.items[done].seen == w->records.items[done].parts) {
-        struct record *record = &w->records.items[done++];
-        ledger_add(&w->ledger, &record->delta, record->set, true);
-        writer_pending(w, -record->delta.accepted);
-        count_metrics(w, &record->delta, record->set);
-        ledger_delta_free(&record->delta);
-        ruleset_unref(record->set);
-    }
-    pthread_mutex_unlock(&w->ledger_lock);
-    if (done == 0)
-        return;
-    w->records.count -= done;
-    memmove(w->records.items, w->records.items + done, w->records.count * sizeof(*w->records.items));
-    atomic_fetch_add_explicit(&w->judged, done, memory_order_release);
-}
-
-static void count_part(struct writer *w, struct part *part)
-{
-    const struct batch *batch = part->batch;
-    if (batch->number == 0) { /* rejected as a whole: nothing to wait for */
-        pthread_mutex_lock(&w->ledger_lock);
-        ledger_add(&w->ledger, &part->verdict.delta, batch->set, false);
-        pthread_mutex_unlock(&w->ledger_lock);
-        w->unsaved |= part->verdict.delta.received > 0;
-        return;
-    }
-    struct record *record = batch->counted ? record_of(w, batch->number) : NULL;
-    if (record == NULL)
-        return;
-    if (record->set == NULL)
-        record->set = ruleset_ref(batch->set);
-    record->parts = part->parts;
-    record->seen++;
-    ledger_delta_merge(&record->delta, &part->verdict.delta);
-}
 
 /* ---- parts ---- */
 
@@ -163,7 +70,7 @@ static bool take_part(struct writer *w, struct part *part)
         LOG_ERR(LOG_ERROR, "writer.book", &err);
         return false;
     }
-    count_part(w, part);
+    tally_part(w->tally, part);
     if (part->urgent)
         vec_push(&w->waiting, part);
     else
@@ -216,11 +123,7 @@ static int put_change(struct writer *w, const struct book_change *change, struct
 static int put_facts(struct writer *w, struct err *err)
 {
     struct buf packed = BUF_EMPTY;
-    uint64_t judged = atomic_load_explicit(&w->judged, memory_order_relaxed);
-    buf_put_u64(&packed, judged);
-    pthread_mutex_lock(&w->ledger_lock);
-    ledger_pack(&w->ledger, &packed);
-    pthread_mutex_unlock(&w->ledger_lock);
+    tally_pack(w->tally, &packed);
     int rc = store_put(w->options.store, "ledger", buf_str(&packed), err);
     buf_free(&packed);
     return rc;
@@ -302,7 +205,7 @@ static void commit(struct writer *w, bool all)
 {
     struct err err = {0};
     struct stored stored = {0};
-    uint64_t judged = atomic_load_explicit(&w->judged, memory_order_relaxed);
+    uint64_t judged = tally_judged(w->tally);
     int64_t began = clock_monotonic();
     int rc = transaction(w, all, &stored, &err);
     atomic_store(&w->failing, rc != 0);
@@ -310,8 +213,8 @@ static void commit(struct writer *w, bool all)
         publish(w, &stored);
         if (all) {
             atomic_store_explicit(&w->durable, judged, memory_order_release);
+            tally_saved(w->tally);
             w->flushed_at = began;
-            w->unsaved = false;
         }
         answer_all(w);
         finish_tasks(w, NULL);
@@ -340,8 +243,8 @@ static void clean_book(struct writer *w)
 
 static bool anything_to_flush(struct writer *w)
 {
-    return w->unsaved || book_changes(w->book, false) > 0 ||
-           atomic_load(&w->judged) != atomic_load(&w->durable);
+    return tally_unsaved(w->tally) || book_changes(w->book, false) > 0 ||
+           tally_judged(w->tally) != atomic_load(&w->durable);
 }
 
 static void retain(struct writer *w, int64_t now)
@@ -367,7 +270,7 @@ static void turn(struct writer *w, int64_t wait_ns)
 {
     mailbox_receive(w->box, WRITER_TAKE, wait_ns);
     retry_stuck(w);
-    advance(w);
+    tally_advance(w->tally);
     clean_book(w);
     int64_t now = clock_monotonic();
     bool all = now - w->flushed_at >= FLUSH_NS && anything_to_flush(w);
@@ -402,7 +305,7 @@ static void writer_main(void *arg)
     }
     while (mailbox_depth(w->box))
         turn(w, 0);
-    advance(w);
+    tally_advance(w->tally);
     for (int tries = 0; tries < 3 && (anything_to_flush(w) || w->waiting.count); tries++)
         commit(w, true);
     lose_rest(w);
@@ -416,14 +319,8 @@ static int load_position(struct writer *w, struct err *err)
     struct err missing = {0};
     int rc = 0;
     if (store_get(w->options.store, "ledger", &packed, &missing) == 0) {
-        struct str at = buf_str(&packed);
-        uint64_t judged;
-        rc = str_get_u64(&at, &judged) ? ledger_unpack(&w->ledger, at, err)
-                                       : err_set(err, ERR_CORRUPT, "the stored ledger is empty");
-        if (rc == 0) {
-            atomic_store(&w->judged, judged);
-            atomic_store(&w->durable, judged);
-        }
+        rc = tally_unpack(w->tally, buf_str(&packed), err);
+        atomic_store(&w->durable, tally_judged(w->tally));
     } else if (missing.code != ERR_NOT_FOUND) {
         *err = missing;
         rc = -1;
@@ -457,10 +354,7 @@ struct writer *writer_new(const struct writer_options *options, struct err *err)
     w->options = *options;
     w->box = mailbox_new(WRITER_CAPACITY, w);
     w->book = book_new(&source, WRITER_FAMILIES, options->clock);
-    pthread_mutex_init(&w->ledger_lock, NULL);
-    ledger_init(&w->ledger);
-    w->pairs = metric_new(METRIC_COUNTER, "lunette_rule_pairs_total", "rule,term",
-                          "(event, rule) pairs by what became of them");
+    w->tally = tally_new();
     w->commit_seconds = metric_with(
         metric_new(METRIC_HISTOGRAM, "lunette_commit_seconds", "", "time of one commit of the store"), NULL);
     if (load_position(w, err) != 0) {
@@ -493,19 +387,13 @@ void writer_stop(struct writer *w)
 
 void writer_free(struct writer *w)
 {
-    for (size_t i = 0; i < w->records.count; i++) {
-        ledger_delta_free(&w->records.items[i].delta);
-        ruleset_unref(w->records.items[i].set);
-    }
-    vec_free(&w->records);
     vec_free(&w->waiting);
     vec_free(&w->stuck);
     vec_free(&w->tasks);
     map_free(w->replayed, NULL);
     book_free(w->book);
     mailbox_free(w->box);
-    ledger_free(&w->ledger);
-    pthread_mutex_destroy(&w->ledger_lock);
+    tally_free(w->tally);
     free(w);
 }
 
@@ -514,9 +402,9 @@ struct mailbox *writer_mailbox(struct writer *w)
     return w->box;
 }
 
-uint64_t writer_judged(const struct writer *w)
+struct tally *writer_tally(struct writer *w)
 {
-    return atomic_load_explicit(&w->judged, memory_order_acquire);
+    return w->tally;
 }
 
 uint64_t writer_durable(const struct writer *w)
@@ -527,42 +415,6 @@ uint64_t writer_durable(const struct writer *w)
 bool writer_failing(const struct writer *w)
 {
     return atomic_load(&w->failing);
-}
-
-void writer_begin_at(struct writer *w, uint64_t number)
-{
-    if (number > atomic_load(&w->judged))
-        atomic_store(&w->judged, number);
-}
-
-int64_t writer_pending_events(const struct writer *w)
-{
-    return atomic_load_explicit(&w->pending, memory_order_relaxed);
-}
-
-void writer_ledger(struct writer *w, struct buf *out)
-{
-    pthread_mutex_lock(&w->ledger_lock);
-    ledger_json(&w->ledger, writer_pending_events(w), out);
-    pthread_mutex_unlock(&w->ledger_lock);
-}
-
-int64_t writer_events(struct writer *w, enum writer_events which)
-{
-    pthread_mutex_lock(&w->ledger_lock);
-    int64_t rejected = 0, accepted = w->ledger.accepted + writer_pending_events(w);
-    for (unsigned i = 0; i < REJECT_REASONS; i++)
-        rejected += w->ledger.rejected[i];
-    pthread_mutex_unlock(&w->ledger_lock);
-    return which == WRITER_ACCEPTED ? accepted : which == WRITER_REJECTED ? rejected : accepted + rejected;
-}
-
-bool writer_balanced(struct writer *w)
-{
-    pthread_mutex_lock(&w->ledger_lock);
-    bool balanced = ledger_balanced(&w->ledger);
-    pthread_mutex_unlock(&w->ledger_lock);
-    return balanced;
 }
 
 static void deliver_task(struct mail *mail, void *receiver)

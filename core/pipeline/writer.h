@@ -6,7 +6,7 @@
 
 #include "data/store.h"
 #include "loop/mailbox.h"
-#include "pipeline/part.h"
+#include "pipeline/tally.h"
 
 struct writer;
 
@@ -35,21 +35,10 @@ void writer_stop(struct writer *writer);
 void writer_free(struct writer *writer);
 
 struct mailbox *writer_mailbox(struct writer *writer);
-uint64_t writer_judged(const struct writer *writer);  /* all batches up to this one are judged */
-uint64_t writer_durable(const struct writer *writer); /* … and that is committed */
-bool writer_failing(const struct writer *writer);     /* the last commit failed; it is tried again */
-/* Batches up to `number` need not be waited for: they were judged before this process, or never existed. */
-void writer_begin_at(struct writer *writer, uint64_t number);
-/* Events that were accepted and wait to be judged: the origin adds them when the journal has them. */
-void writer_pending(struct writer *writer, int64_t events);
-int64_t writer_pending_events(const struct writer *writer);
-/* Sums of the ledger, pending events included. */
-enum writer_events { WRITER_RECEIVED, WRITER_ACCEPTED, WRITER_REJECTED };
-int64_t writer_events(struct writer *writer, enum writer_events which);
-/* The ledger as of now, as JSON. */
-void writer_ledger(struct writer *writer, struct buf *out);
-bool writer_balanced(struct writer *writer);
-
+struct tally *writer_tally(struct writer *writer); /* which batches are judged, and the ledger */
+uint64_t
+writer_durable(const struct writer *writer);      /* all batches up to this one are judged and committed */
+bool writer_failing(const struct writer *writer); /* the last commit failed; it is tried again */
 /* Delivers a part's verdict (deliver function of part->mail on its second leg). */
 void writer_deliver_part(struct mail *mail, void *receiver);
 
