@@ -1,9 +1,11 @@
+/* SHA-256 through OpenSSL's plain functions: the generic interface costs more than hashing an event id. */
+#define OPENSSL_SUPPRESS_DEPRECATED
+
 #include "base/hash.h"
 
 #include <openssl/crypto.h>
-#include <openssl/evp.h>
 #include <openssl/hmac.h>
-#include <pthread.h>
+#include <openssl/sha.h>
 
 #include "base/err.h"
 #include "base/id.h"
@@ -99,79 +101,24 @@ uint64_t hash_keyed(struct str s, const uint8_t key[16])
     return v[0] ^ v[1] ^ v[2] ^ v[3];
 }
 
-/* Fetching SHA-256 and a context costs more than hashing an event id: each thread keeps a context. */
-static pthread_once_t sha_once = PTHREAD_ONCE_INIT;
-static pthread_key_t sha_key;
-static EVP_MD *sha256;
-
-static void sha_context_free(void *context)
-{
-    EVP_MD_CTX_free(context);
-}
-
-static void sha_setup(void)
-{
-    sha256 = EVP_MD_fetch(NULL, "SHA2-256", NULL);
-    if (!sha256 || pthread_key_create(&sha_key, sha_context_free) != 0)
-        die("OpenSSL offers no SHA-256");
-}
-
-static EVP_MD_CTX *sha_begin(void)
-{
-    pthread_once(&sha_once, sha_setup);
-    EVP_MD_CTX *context = pthread_getspecific(sha_key);
-    if (!context) {
-        context = EVP_MD_CTX_new();
-        if (!context || pthread_setspecific(sha_key, context) != 0)
-            die("out of memory (SHA-256)");
-    }
-    if (EVP_DigestInit_ex2(context, sha256, NULL) != 1)
-        die("SHA-256 does not start");
-    return context;
-}
-
-static void sha_add(EVP_MD_CTX *context, const void *bytes, size_t len)
-{
-    if (len && EVP_DigestUpdate(context, bytes, len) != 1)
-        die("SHA-256 fails");
-}
-
-static void sha_end(EVP_MD_CTX *context, uint8_t out[32])
-{
-    if (EVP_DigestFinal_ex(context, out, NULL) != 1)
-        die("SHA-256 does not end");
-}
-
 static void put_length(unsigned char prefix[8], uint64_t len)
 {
     for (int b = 0; b < 8; b++)
         prefix[b] = (unsigned char)(len >> (8 * b));
 }
 
-/* Parts are gathered: a call of the library costs more than hashing an event id. */
 struct id128 hash_id(const struct str *parts, size_t count)
 {
-    unsigned char gathered[512], digest[32];
-    size_t used = 0;
-    EVP_MD_CTX *context = sha_begin();
+    unsigned char length[8], digest[32];
+    SHA256_CTX context;
+    SHA256_Init(&context);
     for (size_t i = 0; i < count; i++) {
-        if (used + 8 + parts[i].len > sizeof(gathered)) {
-            sha_add(context, gathered, used);
-            used = 0;
-        }
-        put_length(gathered + used, parts[i].len);
-        used += 8;
-        if (parts[i].len > sizeof(gathered) - 8) {
-            sha_add(context, gathered, used);
-            sha_add(context, parts[i].ptr, parts[i].len);
-            used = 0;
-        } else if (parts[i].len) {
-            memcpy(gathered + used, parts[i].ptr, parts[i].len);
-            used += parts[i].len;
-        }
+        put_length(length, parts[i].len);
+        SHA256_Update(&context, length, sizeof(length));
+        if (parts[i].len)
+            SHA256_Update(&context, parts[i].ptr, parts[i].len);
     }
-    sha_add(context, gathered, used);
-    sha_end(context, digest);
+    SHA256_Final(digest, &context);
     struct id128 id;
     memcpy(id.bytes, digest, sizeof(id.bytes));
     return id;
@@ -179,9 +126,11 @@ struct id128 hash_id(const struct str *parts, size_t count)
 
 void hash_sha256(struct str s, uint8_t out[32])
 {
-    EVP_MD_CTX *context = sha_begin();
-    sha_add(context, s.ptr, s.len);
-    sha_end(context, out);
+    SHA256_CTX context;
+    SHA256_Init(&context);
+    if (s.len)
+        SHA256_Update(&context, s.ptr, s.len);
+    SHA256_Final(out, &context);
 }
 
 void hash_sha256_hex(struct str s, char out[65])
