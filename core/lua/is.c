@@ -72,19 +72,26 @@ LUA_RAISES static struct literal read_literal(lua_State *L, int idx)
     }
 }
 
-/* Pushes the array that holds the literals, and returns it. The strings stay alive in the value at 3. */
-LUA_RAISES static struct literal *read_literals(lua_State *L, size_t *count)
+/* What is asked for. */
+struct comparison {
+    struct str path; /* with its modifiers */
+    const struct literal *literals;
+    size_t count;
+};
+
+/* The literals: in *one for a single value, else in an array that this pushes. Their strings stay alive in
+ * the value at 3. */
+LUA_RAISES static const struct literal *read_literals(lua_State *L, struct literal *one, size_t *count)
 {
     struct literal *literals;
 
+    *count = 1;
     if (!lua_istable(L, 3)) {
-        *count = 1;
-        literals = lua_newuserdatauv(L, sizeof *literals, 0);
         if (lua_isnil(L, 3)) /* for |exists */
-            *literals = (struct literal){.type = LITERAL_BOOL, .b = true};
+            *one = (struct literal){.type = LITERAL_BOOL, .b = true};
         else
-            *literals = read_literal(L, 3);
-        return literals;
+            *one = read_literal(L, 3);
+        return one;
     }
     lua_frozen_target(L, 3);
     *count = lua_rawlen(L, 3);
@@ -99,21 +106,48 @@ LUA_RAISES static struct literal *read_literals(lua_State *L, size_t *count)
     return literals;
 }
 
-/* Distinct for distinct predicates: every part with its kind and length. */
-LUA_RAISES static void write_key(lua_State *L, struct buf *key, struct str path,
-                                 const struct literal *literals, size_t count)
+/* Bytes on the C stack first, then in a userdata, so that nothing leaks where something raises. */
+struct key {
+    char *bytes;
+    size_t len, cap;
+};
+
+LUA_RAISES static void key_add(lua_State *L, struct key *key, const void *bytes, size_t len)
 {
-    buf_put_lstr(key, path);
-    for (size_t i = 0; i < count; i++) {
-        const struct literal *literal = &literals[i];
-        buf_put_u8(key, (uint8_t)literal->type);
-        if (literal->type == LITERAL_STRING)
-            buf_put_lstr(key, literal->text);
-        else if (literal->type == LITERAL_NUMBER)
-            buf_add(key, literal->is_integer ? (const void *)&literal->i : (const void *)&literal->d, 8);
-        buf_put_u8(key, literal->type == LITERAL_NUMBER ? literal->is_integer : literal->b);
-        if (key->len > KEY_MAX)
+    if (key->len + len > key->cap) {
+        char *larger;
+        if (key->len + len > KEY_MAX)
             luaL_error(L, "event:is: more than 16 KiB to compare with; use a list file");
+        key->cap = 2 * (key->len + len);
+        larger = lua_newuserdatauv(L, key->cap, 0);
+        memcpy(larger, key->bytes, key->len);
+        key->bytes = larger;
+        luaL_checkstack(L, 8, "event:is");
+    }
+    memcpy(key->bytes + key->len, bytes, len);
+    key->len += len;
+}
+
+LUA_RAISES static void key_add_text(lua_State *L, struct key *key, struct str text)
+{
+    key_add(L, key, &text.len, sizeof text.len);
+    key_add(L, key, text.ptr, text.len);
+}
+
+/* Distinct for distinct predicates: every part with its kind and length. */
+LUA_RAISES static void write_key(lua_State *L, struct key *key, const struct comparison *asked)
+{
+    key_add_text(L, key, asked->path);
+    for (size_t i = 0; i < asked->count; i++) {
+        const struct literal *literal = &asked->literals[i];
+        uint8_t kind[2] = {(uint8_t)literal->type,
+                           literal->type == LITERAL_NUMBER ? literal->is_integer : literal->b};
+
+        key_add(L, key, kind, 2);
+        if (literal->type == LITERAL_STRING)
+            key_add_text(L, key, literal->text);
+        else if (literal->type == LITERAL_NUMBER)
+            key_add(L, key, literal->is_integer ? (const void *)&literal->i : (const void *)&literal->d, 8);
     }
 }
 
@@ -138,34 +172,40 @@ LUA_RAISES static int in_list(lua_State *L, struct str path, struct str list)
     return 1;
 }
 
+/* The predicate of that key: kept, or compiled now. */
+LUA_RAISES static struct match_predicate *
+predicate_of(lua_State *L, struct str key, const struct fields *fields, const struct comparison *asked)
+{
+    struct lua_predicates *cache = cache_for(lua_runtime_of(L), fields);
+    struct match_predicate *predicate = map_get(cache->map, key);
+    struct err err;
+
+    if (predicate)
+        return predicate;
+    lua_budget_charge(L, 500);
+    predicate = match_predicate_new(fields, asked->path, asked->literals, asked->count, &err);
+    if (!predicate)
+        luaL_error(L, "event:is: %s", err.message);
+    map_put(cache->map, key, predicate);
+    return predicate;
+}
+
 int lua_proxy_is(lua_State *L)
 {
-    struct lua_runtime *runtime = lua_runtime_of(L);
     const struct lua_call *call = lua_proxy_call(L, 1);
-    struct str path = lua_arg_str(L, 2);
+    struct comparison asked = {.path = lua_arg_str(L, 2)};
     struct match_predicate *predicate;
-    struct lua_predicates *cache;
-    struct literal *literals;
-    struct buf *key;
-    struct err err;
-    size_t count;
+    struct literal one;
+    char small[256];
+    struct key key = {small, 0, sizeof small};
 
     lua_settop(L, 3);
     if (lua_dsl_list_name(L, 3).ptr)
-        return in_list(L, path, lua_dsl_list_name(L, 3));
-    literals = read_literals(L, &count);
-    key = lua_scratch(L);
-    write_key(L, key, path, literals, count);
-    lua_budget_charge(L, 20 + key->len / 16);
-    cache = cache_for(runtime, call->event->fields);
-    predicate = map_get(cache->map, buf_str(key));
-    if (!predicate) {
-        lua_budget_charge(L, 500);
-        predicate = match_predicate_new(cache->fields, path, literals, count, &err);
-        if (!predicate)
-            return luaL_error(L, "event:is: %s", err.message);
-        map_put(cache->map, buf_str(key), predicate);
-    }
+        return in_list(L, asked.path, lua_dsl_list_name(L, 3));
+    asked.literals = read_literals(L, &one, &asked.count);
+    write_key(L, &key, &asked);
+    lua_budget_charge(L, 20 + key.len / 16);
+    predicate = predicate_of(L, (struct str){key.bytes, key.len}, call->event->fields, &asked);
     lua_pushboolean(L, match_predicate_holds(predicate, call->event, call->parser));
     return 1;
 }
