@@ -14,7 +14,8 @@ def signs: gsub("<="; "≤") | gsub(">="; "≥");
 . as $all
 | "\n\($about). The median of \($runs) runs; counts and memory growth of one.\n",
   "| figure | value | bar | met | command |", "|---|---|---|---|---|",
-  (reduce $all[] as $one ([]; if index($one.name) then . else . + [$one.name] end)[]
+  (reduce $all[] as $one ([]; if index($one.name) then . else . + [$one.name] end)
+    | .[]
     | . as $name
     | [$all[] | select(.name == $name)] as $same
     | ([$same[].value] | median) as $value
