@@ -107,17 +107,30 @@ static void put_length(unsigned char prefix[8], uint64_t len)
         prefix[b] = (unsigned char)(len >> (8 * b));
 }
 
+/* Parts are gathered: a call of the library costs more than copying an event id. */
 struct id128 hash_id(const struct str *parts, size_t count)
 {
-    unsigned char length[8], digest[32];
+    unsigned char gathered[512], digest[32];
+    size_t used = 0;
     SHA256_CTX context;
     SHA256_Init(&context);
     for (size_t i = 0; i < count; i++) {
-        put_length(length, parts[i].len);
-        SHA256_Update(&context, length, sizeof(length));
-        if (parts[i].len)
+        if (sizeof(gathered) - used < 8 + parts[i].len) {
+            SHA256_Update(&context, gathered, used);
+            used = 0;
+        }
+        put_length(gathered + used, parts[i].len);
+        used += 8;
+        if (parts[i].len > sizeof(gathered) - 8) {
+            SHA256_Update(&context, gathered, used);
             SHA256_Update(&context, parts[i].ptr, parts[i].len);
+            used = 0;
+        } else if (parts[i].len) {
+            memcpy(gathered + used, parts[i].ptr, parts[i].len);
+            used += parts[i].len;
+        }
     }
+    SHA256_Update(&context, gathered, used);
     SHA256_Final(digest, &context);
     struct id128 id;
     memcpy(id.bytes, digest, sizeof(id.bytes));
