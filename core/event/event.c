@@ -58,7 +58,7 @@ struct event_value *event_chain_append(struct event *event, struct arena *arena)
     return &event->values[event->count++];
 }
 
-static void chains_grow(struct event *event, struct arena *arena)
+void event_chain_grow(struct event *event, struct arena *arena, uint32_t index)
 {
     struct event_chain *old = event->chains;
     uint32_t old_mask = event->chains_mask;
@@ -69,23 +69,7 @@ static void chains_grow(struct event *event, struct arena *arena)
         *event_chain_at(event, event->values[old[i].first - 1].slot) = old[i];
         event->chains_used++;
     }
-}
-
-void event_chain_link(struct event *event, struct arena *arena, uint32_t index)
-{
-    struct event_value *value = &event->values[index];
-    value->next = 0;
-    struct event_chain *chain = event_chain_at(event, value->slot);
-    if (chain->first) {
-        event->values[chain->last - 1].next = index + 1;
-        chain->last = index + 1;
-        return;
-    }
-    if ((event->chains_used + 1) * 2 > event->chains_mask + 1) {
-        chains_grow(event, arena);
-        chain = event_chain_at(event, value->slot);
-    }
-    *chain = (struct event_chain){index + 1, index + 1};
+    *event_chain_at(event, event->values[index].slot) = (struct event_chain){index + 1, index + 1};
     event->chains_used++;
 }
 

@@ -111,6 +111,11 @@ struct str event_text(const struct event *event, uint32_t slot);
 size_t event_lookup(const struct event *event, struct event_parser *parser, struct str path,
                     struct arena *arena, struct value *out, size_t max);
 
+/* Announces several lookups on this event: its text is then read once for all of them. Ends with NULL or the
+ * next event_parse of this parser; until then the event's text and map stay as they are, and the arena that
+ * the lookups are given is neither reset nor freed. */
+void event_parser_hold(struct event_parser *parser, const struct event *event);
+
 /* Turns the quality bits into the values of event.quality (what a record brought under that name is dropped)
  * and closes the gaps that event_clear left. May be called again when a bit was added before publishing. */
 void event_freeze(struct event *event, struct arena *arena);

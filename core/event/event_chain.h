@@ -30,7 +30,23 @@ static inline uint32_t event_chain_first(const struct event *event, uint32_t slo
 struct event *event_chain_new(struct arena *arena, const struct fields *fields, uint32_t cap);
 /* Room for one more value; returns it, counted but in no chain. NULL beyond a million values. */
 struct event_value *event_chain_append(struct event *event, struct arena *arena);
+/* Makes the table larger for the value `index`, whose slot has no chain yet, and puts it there. */
+void event_chain_grow(struct event *event, struct arena *arena, uint32_t index);
 /* Puts the value `index` at the end of its slot's chain. */
-void event_chain_link(struct event *event, struct arena *arena, uint32_t index);
+static inline void event_chain_link(struct event *event, struct arena *arena, uint32_t index)
+{
+    struct event_value *value = &event->values[index];
+    value->next = 0;
+    struct event_chain *chain = event_chain_at(event, value->slot);
+    if (chain->first) {
+        event->values[chain->last - 1].next = index + 1;
+        chain->last = index + 1;
+    } else if (event->chains_used * 2 <= event->chains_mask) {
+        *chain = (struct event_chain){index + 1, index + 1};
+        event->chains_used++;
+    } else {
+        event_chain_grow(event, arena, index);
+    }
+}
 
 #endif

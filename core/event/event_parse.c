@@ -5,12 +5,16 @@
 #include "event/fields_trie.h"
 #include "event/source_map.h"
 
-#define ROOM_FOR_MAP 16 /* values that a source map usually adds */
+#define ROOM_FOR_MAP   16  /* values that a source map usually adds */
+#define STRINGS_SPARSE 512 /* bytes copied besides what is taken over, for one copy instead of many */
 
 struct event_parser {
     struct event_limits limits;
     struct json_tape *tape;
     struct event_value *scratch; /* `limits.fields` values */
+    const struct event *held;    /* what lookups are expected for, or NULL */
+    struct event *whole;         /* `held`, parsed and mapped in whole; NULL: not yet */
+    bool tape_is_held;           /* the tape is that of held->json */
 };
 
 struct event_parser *event_parser_new(const struct event_limits *limits)
@@ -31,6 +35,13 @@ void event_parser_free(struct event_parser *parser)
     free(parser);
 }
 
+void event_parser_hold(struct event_parser *parser, const struct event *event)
+{
+    parser->held = event;
+    parser->whole = NULL;
+    parser->tape_is_held = false;
+}
+
 struct walk {
     struct json_cursor c;
     const struct fields *fields;
@@ -38,21 +49,19 @@ struct walk {
     struct arena *arena;
     struct event_value *values;
     uint32_t count;
+    size_t string_bytes; /* of the strings taken over; in the tape they stand in order: */
+    const char *strings_begin, *strings_end;
     unsigned leaves_left;
     bool counting; /* the record is so long that it may hold too many leaves */
     bool full;
 };
 
-/* Strings lie in the tape, which the next record overwrites. */
+/* A string still lies in the tape, which the next record overwrites. */
 static struct value read_scalar(const struct walk *w, size_t at)
 {
     switch (json_at(w->c, at)) {
-    case JSON_STRING: {
-        struct str text = json_string(w->c, at);
-        char *copy = arena_alloc(w->arena, text.len);
-        memcpy(copy, text.ptr, text.len);
-        return (struct value){.type = VALUE_STRING, .text = {copy, text.len}};
-    }
+    case JSON_STRING:
+        return value_string(json_string(w->c, at));
     case JSON_INT:
         return value_int(w->arena, json_int(w->c, at));
     case JSON_UINT:
@@ -103,6 +112,12 @@ static void take_leaf(struct walk *w, size_t at, uint32_t slot)
     struct event_value *value = &w->values[w->count++];
     value->slot = slot;
     value->value = read_scalar(w, at);
+    if (value->value.type == VALUE_STRING) {
+        struct str text = value->value.text;
+        w->string_bytes += text.len;
+        w->strings_begin = w->strings_begin ? w->strings_begin : text.ptr;
+        w->strings_end = text.ptr + text.len;
+    }
 }
 
 /* Called back by walk_value; the tape's depth bounds the recursion. */
@@ -149,9 +164,34 @@ static uint32_t quality_of_repairs(unsigned repairs)
            (repairs & JSON_REPAIR_UTF8 ? QUALITY_UTF8 : 0u);
 }
 
+/* One copy of the stretch of the tape that holds them all; where most of it would be other strings, one copy
+ * each. */
+static void keep_strings(const struct walk *w)
+{
+    size_t span = (size_t)(w->strings_end - w->strings_begin);
+    bool together = span <= STRINGS_SPARSE + 4 * w->string_bytes;
+    char *kept = arena_alloc(w->arena, together ? span : w->string_bytes);
+    if (together && span)
+        memcpy(kept, w->strings_begin, span);
+    for (uint32_t i = 0; i < w->count; i++) {
+        struct value *value = &w->values[i].value;
+        if (value->type != VALUE_STRING)
+            continue;
+        if (together) {
+            value->text.ptr = kept + (value->text.ptr - w->strings_begin);
+            continue;
+        }
+        memcpy(kept, value->text.ptr, value->text.len);
+        value->text.ptr = kept;
+        kept += value->text.len;
+    }
+}
+
 static struct event *event_of_walk(const struct walk *w)
 {
     struct event *event = event_chain_new(w->arena, w->fields, w->count + ROOM_FOR_MAP);
+    if (w->strings_begin)
+        keep_strings(w);
     memcpy(event->values, w->values, w->count * sizeof(*event->values));
     event->count = w->count;
     for (uint32_t i = 0; i < w->count; i++)
@@ -194,6 +234,7 @@ int event_parse(struct event_parser *parser, const struct fields *fields, struct
                 struct arena *arena, struct event **event, struct err *err)
 {
     struct source_text text = {fields, fields_seen(fields), json};
+    event_parser_hold(parser, NULL);
     return parse_view(parser, &text, arena, event, err);
 }
 
@@ -237,8 +278,10 @@ static void look_in(struct lookup *l, size_t at, struct str path)
     default:
         if (path.len)
             break;
-        if (l->found < l->max)
+        if (l->found < l->max) {
             l->out[l->found] = read_scalar(&l->walk, at);
+            l->out[l->found].text = arena_dup(l->walk.arena, l->out[l->found].text);
+        }
         l->found++;
     }
 }
@@ -258,17 +301,37 @@ static size_t lookup_slot(const struct event *event, uint32_t slot, struct arena
     return found;
 }
 
-/* A path that the source maps and nobody wanted: the record is read and mapped again, this time in whole. */
-static size_t lookup_mapped(const struct event *event, struct event_parser *parser, uint32_t slot,
-                            struct arena *arena, struct value *out, size_t max)
+/* The event with everything that its source maps, wanted or not; NULL when the text cannot be read. */
+static const struct event *read_whole(const struct event *event, struct event_parser *parser,
+                                      struct arena *arena)
 {
     struct source_text text = {event->fields, &event->fields->all, event->json};
     struct event *whole;
+    bool held = parser->held == event;
+    if (held && parser->whole)
+        return parser->whole;
+    parser->tape_is_held = false;
     if (parse_view(parser, &text, arena, &whole, NULL) != 0)
-        return 0;
+        return NULL;
     whole->accepted_ns = event->accepted_ns;
     source_map_apply_whole(event->map, whole, arena);
-    return lookup_slot(whole, slot, arena, out, max);
+    if (held) {
+        parser->whole = whole;
+        parser->tape_is_held = true;
+    }
+    return whole;
+}
+
+static bool read_tape(const struct event *event, struct event_parser *parser)
+{
+    bool held = parser->held == event;
+    if (held && parser->tape_is_held)
+        return true;
+    parser->tape_is_held = false;
+    if (json_tape_parse(parser->tape, event->json, NULL, NULL) != 0)
+        return false;
+    parser->tape_is_held = held;
+    return true;
 }
 
 /* long: a result list besides what it takes to read the text again */
@@ -281,9 +344,11 @@ size_t event_lookup(const struct event *event, struct event_parser *parser, stru
     if (event->json.len == 0 || path.len == 0)
         return 0;
     named = event->map ? fields_find_named(event->fields, path) : FIELD_NONE;
-    if (named != FIELD_NONE)
-        return lookup_mapped(event, parser, named, arena, out, max);
-    if (json_tape_parse(parser->tape, event->json, NULL, NULL) != 0)
+    if (named != FIELD_NONE) {
+        const struct event *whole = read_whole(event, parser, arena);
+        return whole ? lookup_slot(whole, named, arena, out, max) : 0;
+    }
+    if (!read_tape(event, parser))
         return 0;
     struct lookup l = {.walk = {.c = json_tape_cursor(parser->tape), .arena = arena}, .out = out, .max = max};
     look_in(&l, json_tape_root(), path);

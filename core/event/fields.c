@@ -16,7 +16,7 @@ static const char *const base_paths[FIELD_BASE_COUNT] = {
 static void view_put(const struct fields *fields, struct fields_view *view, uint32_t index)
 {
     const struct fields_edge *edge = &fields->edges.items[index];
-    uint64_t hash = fields_hash(edge->parent, edge->key);
+    uint64_t hash = fields_hash(edge->parent, edge->key.len, edge->ends);
     uint32_t i = (uint32_t)hash & view->mask;
     while (view->tags[i])
         i = (i + 1) & view->mask;
@@ -72,7 +72,8 @@ static uint32_t step_or_make(struct fields *fields, uint32_t node, struct str ke
         return child;
     child = (uint32_t)all->nodes.count;
     vec_push(&all->nodes, ((struct fields_node){FIELD_NONE, false}));
-    vec_push(&fields->edges, ((struct fields_edge){arena_dup(fields->arena, key), node, child}));
+    vec_push(&fields->edges,
+             ((struct fields_edge){arena_dup(fields->arena, key), fields_ends(key), node, child}));
     all->nodes.items[node].inner = true;
     if (fields->edges.count * 4 <= all->mask + 1) {
         view_put(fields, all, (uint32_t)fields->edges.count - 1);
@@ -162,6 +163,22 @@ void fields_freeze(struct fields *fields)
         view_put(fields, read, (uint32_t)i);
     }
     fields->frozen = true;
+}
+
+uint32_t fields_descend_dotted(const struct fields *fields, const struct fields_view *view, uint32_t node,
+                               struct str key)
+{
+    for (const char *dot; (dot = memchr(key.ptr, '.', key.len));) {
+        size_t len = (size_t)(dot - key.ptr);
+        node = fields_step(fields, view, node, (struct str){key.ptr, len});
+        if (node == FIELD_NONE)
+            return FIELD_NONE;
+        key = (struct str){dot + 1, key.len - len - 1};
+        uint32_t child = fields_step(fields, view, node, key);
+        if (child != FIELD_NONE)
+            return child;
+    }
+    return FIELD_NONE;
 }
 
 static uint32_t find_in(const struct fields *fields, const struct fields_view *view, struct str path)

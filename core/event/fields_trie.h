@@ -17,8 +17,14 @@ struct fields_node {
     bool inner;    /* a longer path goes on from here */
 };
 
+/* The first and last eight bytes of a key, or what there is: up to 16 bytes that is all of it. */
+struct fields_ends {
+    uint64_t first, last;
+};
+
 struct fields_edge {
     struct str key; /* one segment */
+    struct fields_ends ends;
     uint32_t parent, child;
 };
 
@@ -51,58 +57,73 @@ static inline uint64_t fields_mix(uint64_t a, uint64_t b)
     return (uint64_t)product ^ (uint64_t)(product >> 64);
 }
 
-/* Of the key's length and both ends only: whatever passes is compared exactly. */
-static inline uint64_t fields_hash(uint32_t node, struct str key)
+static inline struct fields_ends fields_ends(struct str key)
 {
-    uint64_t a = 0, b = 0;
+    struct fields_ends ends = {0, 0};
     if (key.len >= 8) {
-        memcpy(&a, key.ptr, 8);
-        memcpy(&b, key.ptr + key.len - 8, 8);
+        memcpy(&ends.first, key.ptr, 8);
+        memcpy(&ends.last, key.ptr + key.len - 8, 8);
     } else if (key.len >= 4) {
-        memcpy(&a, key.ptr, 4);
-        memcpy(&b, key.ptr + key.len - 4, 4);
+        memcpy(&ends.first, key.ptr, 4);
+        memcpy(&ends.last, key.ptr + key.len - 4, 4);
     } else if (key.len) {
-        a = (uint64_t)(unsigned char)key.ptr[0] << 8 | (unsigned char)key.ptr[key.len / 2];
-        b = (unsigned char)key.ptr[key.len - 1];
+        ends.first = (uint64_t)(unsigned char)key.ptr[0] << 8 | (unsigned char)key.ptr[key.len / 2];
+        ends.last = (unsigned char)key.ptr[key.len - 1];
     }
-    uint64_t context = ((uint64_t)node << 32 | (uint32_t)key.len) * UINT64_C(0x9e3779b97f4a7c15);
-    return fields_mix(a ^ context, b ^ UINT64_C(0xc2b2ae3d27d4eb4f));
+    return ends;
+}
+
+/* Of the key's length and both ends only: whatever passes is compared exactly. */
+static inline uint64_t fields_hash(uint32_t node, size_t len, struct fields_ends ends)
+{
+    uint64_t context = ((uint64_t)node << 32 | (uint32_t)len) * UINT64_C(0x9e3779b97f4a7c15);
+    return fields_mix(ends.first ^ context, ends.last ^ UINT64_C(0xc2b2ae3d27d4eb4f));
 }
 
 /* The node behind one segment, or FIELD_NONE. */
 static inline uint32_t fields_step(const struct fields *fields, const struct fields_view *view, uint32_t node,
                                    struct str key)
 {
-    uint64_t hash = fields_hash(node, key);
+    struct fields_ends ends = fields_ends(key);
+    uint64_t hash = fields_hash(node, key.len, ends);
     uint32_t tag = (uint32_t)(hash >> 32) | 1;
     for (uint32_t i = (uint32_t)hash & view->mask; view->tags[i]; i = (i + 1) & view->mask) {
         if (view->tags[i] != tag)
             continue;
         const struct fields_edge *edge = &fields->edges.items[view->edge_of[i]];
-        if (edge->parent == node && str_equal(edge->key, key))
+        if (edge->parent == node && edge->key.len == key.len && edge->ends.first == ends.first &&
+            edge->ends.last == ends.last && (key.len <= 16 || memcmp(edge->key.ptr, key.ptr, key.len) == 0))
             return edge->child;
     }
     return FIELD_NONE;
 }
 
-/* The same for a key that may be several segments: "a.b" in one. */
+static inline bool fields_word_has_dot(uint64_t word)
+{
+    const uint64_t ones = UINT64_C(0x0101010101010101);
+    word ^= ones * '.';
+    return (word - ones) & ~word & (ones << 7);
+}
+
+static inline bool fields_has_dot(struct str key)
+{
+    struct fields_ends ends = fields_ends(key);
+    return key.len > 16 ? memchr(key.ptr, '.', key.len) != NULL
+                        : fields_word_has_dot(ends.first) || fields_word_has_dot(ends.last);
+}
+
+/* The node behind a key of several segments, "a.b" in one. */
+uint32_t fields_descend_dotted(const struct fields *fields, const struct fields_view *view, uint32_t node,
+                               struct str key);
+
+/* Of one segment or several; most keys of an event are one segment and unknown. */
 static inline uint32_t fields_descend(const struct fields *fields, const struct fields_view *view,
                                       uint32_t node, struct str key)
 {
     uint32_t child = fields_step(fields, view, node, key);
-    if (child != FIELD_NONE || !key.len)
+    if (child != FIELD_NONE || !fields_has_dot(key))
         return child;
-    for (const char *dot; (dot = memchr(key.ptr, '.', key.len));) {
-        size_t len = (size_t)(dot - key.ptr);
-        node = fields_step(fields, view, node, (struct str){key.ptr, len});
-        if (node == FIELD_NONE)
-            return FIELD_NONE;
-        key = (struct str){dot + 1, key.len - len - 1};
-        child = fields_step(fields, view, node, key);
-        if (child != FIELD_NONE)
-            return child;
-    }
-    return FIELD_NONE;
+    return fields_descend_dotted(fields, view, node, key);
 }
 
 #endif

@@ -27,23 +27,28 @@ static void give_converted(struct apply *a, struct value value)
     give(a, a->step->slot, &value);
 }
 
-/* Index + 1 of the first value of the slot that is not null, or 0. Indexes, because values move as they grow.
+/* Index + 1 of the first value from `at` on that is not null, or 0. Indexes, because values move as they
+ * grow.
  */
-static uint32_t first_present(const struct event *event, uint32_t slot)
+static uint32_t present_from(const struct event *event, uint32_t at)
 {
-    uint32_t at = event_chain_first(event, slot);
     while (at && event->values[at - 1].value.type == VALUE_NULL)
         at = event->values[at - 1].next;
     return at;
 }
 
+static uint32_t first_present(const struct event *event, uint32_t slot)
+{
+    return present_from(event, event_chain_first(event, slot));
+}
+
 static void apply_first(struct apply *a)
 {
     for (uint32_t i = 0; i < a->step->from_count; i++) {
-        if (!first_present(a->event, a->step->from[i]))
+        uint32_t at = event_chain_first(a->event, a->step->from[i]);
+        if (!present_from(a->event, at))
             continue;
-        for (uint32_t at = event_chain_first(a->event, a->step->from[i]); at;
-             at = a->event->values[at - 1].next)
+        for (; at; at = a->event->values[at - 1].next)
             give_converted(a, a->event->values[at - 1].value);
         return;
     }
@@ -147,6 +152,36 @@ static void apply_step(struct apply *a)
     }
 }
 
+static void apply_number(struct apply *a, const struct source_map *map, uint32_t number)
+{
+    a->number = number;
+    a->step = &map->steps.items[number];
+    apply_step(a);
+}
+
+/* Every step, unless the index knows which ones have something to read. */
+static void apply_steps(const struct source_map *map, struct apply *a, bool whole)
+{
+    const struct source_index *index = &map->index;
+    uint64_t todo[SOURCE_INDEX_WORDS];
+    if (whole || index->words == 0) {
+        for (uint32_t i = 0; i < map->steps.count; i++)
+            if (whole || !map->steps.items[i].unread)
+                apply_number(a, map, i);
+        return;
+    }
+    memcpy(todo, index->sets, index->words * sizeof(*todo));
+    for (uint32_t i = 0; i < a->event->count; i++) {
+        uint32_t slot = a->event->values[i].slot;
+        uint32_t set = slot < index->slot_count ? index->set_of[slot] : 0;
+        for (uint32_t w = 0; set && w < index->words; w++)
+            todo[w] |= index->sets[set * (size_t)index->words + w];
+    }
+    for (uint32_t w = 0; w < index->words; w++)
+        for (; todo[w]; todo[w] &= todo[w] - 1)
+            apply_number(a, map, w * 64 + (uint32_t)__builtin_ctzll(todo[w]));
+}
+
 /* A mapped path wins over what the record brought under its name. */
 static void link_made(const struct source_map *map, struct event *event, struct arena *arena, uint32_t begin)
 {
@@ -196,13 +231,11 @@ static void apply_map(const struct source_map *map, struct event *event, struct 
     if (own_time && !map->time_accept)
         mark = read_time(event, map->time_from, map->time_from_count, map->time_format, &ns);
     uint32_t begin = event->count;
-    for (uint32_t i = 0; map && i < map->steps.count; i++) {
-        struct apply a = {event, arena, &map->steps.items[i], i};
-        if (whole || !a.step->unread)
-            apply_step(&a);
-    }
-    if (map)
+    if (map) {
+        struct apply a = {.event = event, .arena = arena};
+        apply_steps(map, &a, whole);
         link_made(map, event, arena, begin);
+    }
     if (!own_time)
         mark = read_time(event, &timestamp, 1, TIME_ANY, &ns);
     set_time(event, mark, ns);

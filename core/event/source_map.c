@@ -22,6 +22,13 @@ bool source_as_named(struct str name, enum source_as *as)
     return false;
 }
 
+static void index_free(struct source_index *index)
+{
+    free(index->set_of);
+    free(index->sets);
+    *index = (struct source_index){0};
+}
+
 struct source_map *source_map_new(struct fields *fields)
 {
     struct source_map *map = mem_zalloc(1, sizeof(*map));
@@ -38,6 +45,7 @@ void source_map_free(struct source_map *map)
         map_free(map->steps.items[i].table, NULL);
     vec_free(&map->steps);
     vec_free(&map->mapped);
+    index_free(&map->index);
     arena_free(map->arena);
     free(map);
 }
@@ -74,6 +82,7 @@ static uint32_t *intern_from(struct source_map *map, const struct str *from, siz
 
 static int add_step(struct source_map *map, struct source_step step)
 {
+    index_free(&map->index);
     for (size_t i = 0; i < step.from_count; i++)
         step.itself = step.itself || step.from[i] == step.slot;
     vec_push(&map->steps, step);
@@ -214,6 +223,40 @@ static bool step_is_read(const struct source_map *map, const struct source_step 
     return false;
 }
 
+static void index_step(struct source_index *index, const struct source_step *step, size_t number,
+                       uint32_t *set_count)
+{
+    const uint64_t bit = UINT64_C(1) << number % 64;
+    if (step->unread)
+        return;
+    if (step->from_count == 0)
+        index->sets[number / 64] |= bit;
+    for (uint32_t i = 0; i < step->from_count; i++) {
+        uint16_t *set = &index->set_of[step->from[i]];
+        if (*set == 0)
+            *set = (uint16_t)(*set_count)++;
+        index->sets[*set * (size_t)index->words + number / 64] |= bit;
+    }
+}
+
+static void index_make(struct source_map *map)
+{
+    struct source_index *index = &map->index;
+    uint32_t set_count = 1;
+    size_t most = 1, words = (map->steps.count + 63) / 64;
+    index_free(index);
+    for (size_t i = 0; i < map->steps.count; i++)
+        most += map->steps.items[i].from_count;
+    if (words == 0 || words > SOURCE_INDEX_WORDS)
+        return;
+    index->words = (uint32_t)words;
+    index->slot_count = (uint32_t)fields_count(map->fields);
+    index->set_of = mem_zalloc(index->slot_count, sizeof(*index->set_of));
+    index->sets = mem_zalloc(most * words, sizeof(*index->sets));
+    for (size_t i = 0; i < map->steps.count; i++)
+        index_step(index, &map->steps.items[i], i, &set_count);
+}
+
 bool source_map_settle(struct source_map *map)
 {
     bool any = false;
@@ -225,5 +268,6 @@ bool source_map_settle(struct source_map *map)
         for (uint32_t k = 0; !step->unread && k < step->from_count; k++)
             any |= want(map->fields, step->from[k]);
     }
+    index_make(map);
     return any;
 }

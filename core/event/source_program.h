@@ -32,6 +32,15 @@ struct source_step {
     struct str tail;                   /* DISSECT: the literal behind the last field */
 };
 
+/* Which steps a record can need: those that read a slot it has. A record has values for few of the paths that
+ * a source knows, so asking each step would mostly find nothing. Made when the map is settled. */
+struct source_index {
+    uint16_t *set_of; /* by slot: the set of steps that read it; 0: none */
+    uint32_t slot_count;
+    uint64_t *sets; /* `words` words each; set 0 holds the steps that read nothing */
+    uint32_t words; /* 0: no index, each step is tried */
+};
+
 struct source_map {
     struct fields *fields;
     struct arena *arena;
@@ -41,7 +50,10 @@ struct source_map {
     size_t time_from_count;
     enum time_format time_format;
     bool time_set, time_accept;
+    struct source_index index;
 };
+
+#define SOURCE_INDEX_WORDS 32 /* most words of a set: 2,048 steps */
 
 /* One value under an `as`. False, and *value untouched, when it does not fit. */
 bool source_convert(enum source_as as, struct arena *arena, struct value *value);

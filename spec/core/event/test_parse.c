@@ -251,6 +251,27 @@ static void test_any_path_can_be_looked_up_in_the_text(void **state)
     record_free(r);
 }
 
+static void test_texts_are_kept_whole_however_far_apart_they_stand(void **state)
+{
+    (void)state;
+    char json[9000];
+    for (int gap = 0; gap <= 8000; gap += 2000) {
+        struct record *r = record_new(NULL);
+        intern(r, "first last none");
+        snprintf(json, sizeof(json),
+                 "{\"first\":\"\\u00e9a\",\"long\":\"%0*d\",\"none\":\"\",\"last\":[\"b\",\"c\"]}", gap, 0);
+        assert_int_equal(record_parse(r, json), 0);
+        struct event *kept = r->event;
+        assert_int_equal(record_parse(r, "{\"first\":\"overwrites the tape\"}"), 0);
+        r->event = kept;
+        assert_string_equal(record_get(r, "first"), "s\xc3\xa9"
+                                                    "a");
+        assert_string_equal(record_get(r, "none"), "s");
+        assert_string_equal(record_get(r, "last"), "sb|sc");
+        record_free(r);
+    }
+}
+
 static void test_a_slot_can_be_cleared_and_filled_again(void **state)
 {
     (void)state;
@@ -320,6 +341,7 @@ int main(void)
         cmocka_unit_test(test_values_beyond_1024_are_left_out_and_marked),
         cmocka_unit_test(test_lists_of_every_length_keep_their_order),
         cmocka_unit_test(test_any_path_can_be_looked_up_in_the_text),
+        cmocka_unit_test(test_texts_are_kept_whole_however_far_apart_they_stand),
         cmocka_unit_test(test_a_slot_can_be_cleared_and_filled_again),
         cmocka_unit_test(test_freezing_writes_the_marks_and_only_ours),
         cmocka_unit_test(test_every_mark_has_a_name),

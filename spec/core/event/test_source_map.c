@@ -412,6 +412,68 @@ static void test_a_source_may_say_the_accept_time(void **state)
     record_free(r);
 }
 
+/* Only what is wanted is applied; the rest is found when somebody asks. */
+static void settle(struct record *r, const char *wanted)
+{
+    assert_int_not_equal(fields_intern(r->fields, str_from(wanted), &r->err), FIELD_NONE);
+    while (source_map_settle(r->map))
+        continue;
+    fields_freeze(r->fields);
+}
+
+static void test_a_settled_map_takes_the_same_steps_as_one_that_tries_them_all(void **state)
+{
+    (void)state;
+    char path[16], from[16], json[64];
+    struct record *r = record_new(NULL);
+    struct value one = value_string(STR("one"));
+    for (unsigned i = 0; i < 150; i++) { /* more steps than one word of bits has */
+        snprintf(path, sizeof(path), "to.f%u", i);
+        snprintf(from, sizeof(from), "from.f%u", i);
+        assert_int_equal(map_field(r, path, from, AS_RAW), 0);
+        if (i % 2)
+            fields_intern(r->fields, str_from(path), NULL);
+    }
+    assert_int_equal(source_map_const(r->map, STR("module"), &one, &r->err), 0);
+    settle(r, "module");
+    for (unsigned i = 0; i < 150; i++) {
+        snprintf(json, sizeof(json), "{\"from\":{\"f%u\":[null,%u]},\"to\":{\"f3\":9}}", i, i);
+        snprintf(path, sizeof(path), "to.f%u", i);
+        snprintf(from, sizeof(from), "n|i%u", i);
+        apply(r, json);
+        assert_string_equal(record_get(r, path), i % 2 ? from : "-");
+        assert_string_equal(record_get(r, "module"), "sone");
+        assert_string_equal(marks(r), i == 3 ? "field_shadowed" : "");
+    }
+    record_free(r);
+}
+
+static const char *look(struct record *r, const char *path)
+{
+    struct value out[1];
+    return event_lookup(r->event, r->parser, str_from(path), r->arena, out, 1) ? out[0].text.ptr : "-";
+}
+
+static void test_a_held_event_is_read_once_and_never_mistaken_for_another(void **state)
+{
+    (void)state;
+    struct record *r = record_new(NULL);
+    assert_int_equal(map_field(r, "user.name", "actor.id", AS_RAW), 0);
+    settle(r, "wanted");
+    apply(r, "{\"actor\":{\"id\":\"ana\"},\"other\":\"x\",\"wanted\":1}");
+    for (int held = 0; held < 2; held++) {
+        event_parser_hold(r->parser, held ? r->event : NULL);
+        assert_string_equal(look(r, "other"), "x");
+        assert_string_equal(look(r, "user.name"), "ana");
+        assert_string_equal(look(r, "other"), "x");
+        assert_string_equal(look(r, "user.name"), "ana");
+    }
+    apply(r, "{\"actor\":{\"id\":\"bob\"},\"other\":\"y\",\"wanted\":1}"); /* in the same bytes */
+    assert_string_equal(look(r, "other"), "y");
+    assert_string_equal(look(r, "user.name"), "bob");
+    record_free(r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -434,6 +496,8 @@ int main(void)
         cmocka_unit_test(test_a_time_in_the_future_is_the_accept_time),
         cmocka_unit_test(test_a_source_names_its_time),
         cmocka_unit_test(test_a_source_may_say_the_accept_time),
+        cmocka_unit_test(test_a_settled_map_takes_the_same_steps_as_one_that_tries_them_all),
+        cmocka_unit_test(test_a_held_event_is_read_once_and_never_mistaken_for_another),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
