@@ -1,8 +1,30 @@
 #include "pipeline/ingest.h"
 
+#include <stdlib.h>
+
 #include "base/json_tape.h"
 
 #define CUSTOMER_MAX 128 /* bytes of a customer's name that an event brings */
+
+/* Most conditions first, then the first id: the first that accepts an event is its source. */
+static int by_rank(const void *a, const void *b, void *set)
+{
+    const struct source *sources = ((const struct ruleset *)set)->sources;
+    const struct source *x = &sources[*(const uint32_t *)a], *y = &sources[*(const uint32_t *)b];
+    if (x->accepts_count != y->accepts_count)
+        return x->accepts_count > y->accepts_count ? -1 : 1;
+    return str_compare(x->id, y->id);
+}
+
+static void order_sources(struct detector *detector)
+{
+    const struct ruleset *set = detector->set;
+    detector->order = mem_alloc((set->source_count + 1) * sizeof(*detector->order));
+    for (uint32_t i = 0; i < set->source_count; i++)
+        if (set->sources[i].accepts_count)
+            detector->order[detector->order_count++] = i;
+    qsort_r(detector->order, detector->order_count, sizeof(*detector->order), by_rank, detector->set);
+}
 
 struct detector *detector_new(const struct detector_options *options, struct err *err)
 {
@@ -13,6 +35,7 @@ struct detector *detector_new(const struct detector_options *options, struct err
                                 .test = options->test};
     struct detector *detector = mem_zalloc(1, sizeof(*detector));
     detector->set = ruleset_ref(options->set);
+    order_sources(detector);
     detector->health = options->health;
     memcpy(detector->shard_key, options->shard_key, sizeof(detector->shard_key));
     detector->parser = event_parser_new(&event_limits_default);
@@ -34,6 +57,8 @@ void detector_free(struct detector *detector)
     match_scratch_free(detector->scratch);
     event_parser_free(detector->parser);
     ruleset_unref(detector->set);
+    free(detector->order);
+    vec_free(&detector->items);
     free(detector);
 }
 
@@ -73,31 +98,32 @@ static int next_item(struct batch *batch, size_t *at, struct str *item, struct e
     return *at == 0 ? (*at = 1) : 0;
 }
 
-/* How many items there are, so that the arrays are made once. */
-static int count_items(struct batch *batch, size_t *count, struct err *err)
+/* All items before the first is parsed: a broken body is refused as a whole. */
+static int split(struct detector *detector, struct batch *batch, struct err *err)
 {
     size_t at = 0;
     struct str item;
     int more;
-    for (*count = 0; (more = next_item(batch, &at, &item, err)) == 1; ++*count)
-        if (*count == BATCH_EVENTS_MAX)
+    for (detector->items.count = 0; (more = next_item(batch, &at, &item, err)) == 1;) {
+        if (detector->items.count == BATCH_EVENTS_MAX)
             return err_set(err, ERR_LIMIT, "a batch holds at most %d events", BATCH_EVENTS_MAX);
+        vec_push(&detector->items, item);
+    }
     return more;
 }
 
 int ingest_parse(struct detector *detector, struct batch *batch, struct err *err)
 {
-    size_t count, at = 0;
-    struct str item;
     struct str name = batch->source_name;
     if (name.len && !str_is(name, "demo") && !batch->replay && ruleset_source(batch->set, name) == UINT32_MAX)
         return err_set(err, ERR_NOT_FOUND, "no source is called \"%.*s\"", STR_ARG(name));
-    if (count_items(batch, &count, err) != 0)
+    if (split(detector, batch, err) != 0)
         return -1;
+    size_t count = detector->items.count;
     batch->events = arena_alloc(batch->arena, (count + 1) * sizeof(*batch->events));
     batch->indexes = arena_alloc(batch->arena, (count + 1) * sizeof(*batch->indexes));
-    while (next_item(batch, &at, &item, err) == 1)
-        take_item(detector, batch, item);
+    for (size_t i = 0; i < count; i++)
+        take_item(detector, batch, detector->items.items[i]);
     batch->delta.received = batch->item_count;
     batch->delta.accepted = batch->event_count;
     return 0;
@@ -114,25 +140,14 @@ static bool all_hold(struct match_predicate **predicates, size_t count, const st
     return true;
 }
 
-/* Among the sources that accept the event the one with most conditions, then the first id. */
 static uint32_t choose_source(const struct detector *detector, const struct event *event)
 {
-    const struct ruleset *set = detector->set;
-    uint32_t best = UINT32_MAX;
-    for (uint32_t i = 0; i < set->source_count; i++) {
-        const struct source *source = &set->sources[i];
-        if (source->accepts_count == 0)
-            continue;
-        if (best != UINT32_MAX) {
-            const struct source *held = &set->sources[best];
-            if (source->accepts_count < held->accepts_count ||
-                (source->accepts_count == held->accepts_count && str_compare(source->id, held->id) > 0))
-                continue;
-        }
+    for (uint32_t i = 0; i < detector->order_count; i++) {
+        const struct source *source = &detector->set->sources[detector->order[i]];
         if (all_hold(source->accepts, source->accepts_count, event, detector->parser))
-            best = i;
+            return detector->order[i];
     }
-    return best;
+    return UINT32_MAX;
 }
 
 static void set_customer(struct batch *batch, struct event *event)
@@ -172,7 +187,9 @@ static void map_event(struct detector *detector, struct batch *batch, uint32_t n
     source_map_apply(source ? source->map : NULL, event, batch->arena);
     if (source && source->has_fix && all_hold(source->when, source->when_count, event, detector->parser)) {
         pack_begin(detector->pack, detector->parser, batch->arena);
+        event_parser_hold(detector->parser, event);
         pack_fix(detector->pack, event->source, event);
+        event_parser_hold(detector->parser, NULL);
     }
     set_customer(batch, event);
     set_identity(batch, event);

@@ -15,6 +15,9 @@ struct detector {
     struct match_scratch *scratch;
     struct pack_health *health; /* shared, borrowed */
     uint8_t shard_key[16];
+    uint32_t *order; /* the sources that choose by `accepts`, best first */
+    uint32_t order_count;
+    VEC(struct str) items; /* of the batch that is being parsed */
 };
 struct detector_options {
     struct ruleset *set;
