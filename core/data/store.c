@@ -1,8 +1,7 @@
-#include "data/store_sqlite.h"
-
 #include <stdlib.h>
 
 #include "base/log.h"
+#include "data/store_entities.h"
 
 #define CHECKPOINT_PAGES 1000  /* wake the checkpoint thread */
 #define WAL_PAGES_MAX    16384 /* 64 MiB: the writer helps, or the WAL would never start over */
@@ -54,14 +53,19 @@ static int enter_wal(struct store *store, struct err *err)
 
 static int set_up(struct store *store, struct err *err)
 {
-    int64_t seq;
+    int64_t seq, indexed, tail;
     if (sql_exec(&store->sql, pragmas, err))
         return -1;
     if (store->memory ? sql_exec(&store->sql, memory_pragmas, err) : enter_wal(store, err))
         return -1;
     if (store_migrate(&store->sql, err) || sql_number(&store->sql, "SELECT last_seq FROM meta", &seq, err))
         return err_at(err, "%s", store->name);
+    if (sql_number(&store->sql, "SELECT indexed FROM meta", &indexed, err) ||
+        sql_number(&store->sql, "SELECT count(*) FROM tail", &tail, err))
+        return err_at(err, "%s", store->name);
     store->seq = store->committed_seq = (uint64_t)seq;
+    store->indexed = store->committed_indexed = (uint64_t)indexed;
+    store->tail = store->committed_tail = (size_t)tail;
     if (store->memory)
         return 0;
     store->checkpoint = store_checkpoint_start(store->name, err);
@@ -73,6 +77,7 @@ struct store *store_open(const char *path, struct err *err)
 {
     struct store *store = mem_zalloc(1, sizeof *store);
     store->memory = !path;
+    store->tail_max = STORE_TAIL_MAX;
     store->name = path ? mem_dup(path, strlen(path)) : memory_name();
     store->counters = counters_new();
     pthread_rwlockattr_t attributes;
@@ -124,13 +129,15 @@ int store_begin(struct store *store, struct err *err)
 static void finish(struct store *store)
 {
     store->writing = false;
+    store->put_id[0] = '\0';
     if (store->memory)
         pthread_rwlock_unlock(&store->lock);
 }
 
 int store_commit(struct store *store, struct err *err)
 {
-    if (store_must_write(store, err) || counters_flush(store->counters, &store->sql, err))
+    if (store_must_write(store, err) || counters_flush(store->counters, &store->sql, err) ||
+        entities_flush(store, err))
         return -1;
     if (store->seq != store->committed_seq) {
         int64_t trim = (int64_t)store->seq - STORE_LOG_MAX;
@@ -141,6 +148,8 @@ int store_commit(struct store *store, struct err *err)
     if (sql_run(&store->sql, SQL_COMMIT, err, ""))
         return -1;
     store->committed_seq = store->seq;
+    store->committed_indexed = store->indexed;
+    store->committed_tail = store->tail;
     finish(store);
     return 0;
 }
@@ -154,6 +163,8 @@ void store_rollback(struct store *store)
     if (!sqlite3_get_autocommit(store->sql.db) && sql_run(&store->sql, SQL_ROLLBACK, &err, ""))
         LOG_ERR(LOG_ERROR, "store.rollback_failed", &err);
     store->seq = store->committed_seq;
+    store->indexed = store->committed_indexed;
+    store->tail = store->committed_tail;
     counters_forget(store->counters);
     finish(store);
 }

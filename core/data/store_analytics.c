@@ -1,11 +1,14 @@
 /* Analytics from the counters kept at commit. Hidden threats (shadow, suppressed) have a number of their own
  * and are in no other. */
-#include "data/store_sqlite.h"
 
 #include <stdlib.h>
 
+#include "base/text.h"
+#include "data/store_entities.h"
+
 #define TOP_MAX    10
-#define TOP_READ   50 /* an entity of several customers has a row for each */
+#define TAIL_READ  200  /* names of the tail that are looked up */
+#define TOP_READ   2000 /* rows looked at for the list of entities */
 #define SERIES_MAX 1000
 #define NAMES_MAX  200  /* names in an object of counts */
 #define SAMPLE_MAX 5000 /* newest threats whose entities are counted where `since` is given */
@@ -14,7 +17,8 @@
 #define STATUSES   (STATUS_RESOLVED + 1)
 
 struct named {
-    struct str name; /* the key of a cell, or the arena's */
+    struct str key;  /* of a cell, or in the arena */
+    struct str name; /* what is shown */
     int64_t count;
 };
 
@@ -43,17 +47,28 @@ struct analytics {
 
 /* ---- counts by name ---- */
 
-static void names_add(struct names *names, struct str name, int64_t count)
+/* `label` is what is shown for the key; the first one stays. */
+static void names_count(struct names *names, struct str key, struct str label, int64_t count)
 {
     if (!names->index)
         names->index = map_new();
-    uintptr_t at = (uintptr_t)map_get(names->index, name);
+    uintptr_t at = (uintptr_t)map_get(names->index, key);
     if (!at) {
-        vec_push(&names->items, ((struct named){.name = name}));
+        vec_push(&names->items, ((struct named){.key = key, .name = label}));
         at = names->items.count;
-        map_put(names->index, name, (void *)at);
+        map_put(names->index, key, (void *)at);
     }
     names->items.items[at - 1].count += count;
+}
+
+static void names_add(struct names *names, struct str name, int64_t count)
+{
+    names_count(names, name, name, count);
+}
+
+static bool names_has(const struct names *names, struct str key)
+{
+    return names->index && map_get(names->index, key);
 }
 
 static void names_release(struct names *names)
@@ -167,17 +182,89 @@ static int sum_hours(struct analytics *sums, struct err *err)
 
 /* ---- entities ---- */
 
+/* The entities of the tail, counted; sums->entities gets those of the index with what the tail adds. */
+static int count_tail(struct analytics *sums, struct names *tail, struct err *err)
+{
+    sqlite3_stmt *rows = sql_query(&sums->reader->sql, SQL_TAIL_ALL, err, "");
+    int more = -1;
+    while (rows && (more = sql_step(&sums->reader->sql, rows, err)) == 1) {
+        struct str names = sql_blob(rows, 3), name;
+        if (sql_int(rows, 2) == 0 || (sums->customer.len && !str_equal(sums->customer, sql_text(rows, 1))))
+            continue;
+        while (str_get_lstr(&names, &name))
+            names_count(tail, text_fold_dup(sums->arena, name), arena_dup(sums->arena, name), 1);
+    }
+    return more;
+}
+
+/* Takes rows until the list is full and the level changes: what follows was seen less often than all of it.
+ */
+static int take_top(struct analytics *sums, sqlite3_stmt *rows, struct err *err)
+{
+    int64_t level = INT64_MAX;
+    int more = -1;
+    for (size_t read = 0; rows && (more = sql_step(&sums->reader->sql, rows, err)) == 1; read++) {
+        bool full = sums->entities.items.count >= TOP_MAX;
+        if (read >= TOP_READ || (full && sql_int(rows, 3) < level))
+            break;
+        level = sql_int(rows, 3);
+        struct str key = arena_dup(sums->arena, sql_text(rows, 0));
+        names_count(&sums->entities, key, arena_dup(sums->arena, sql_text(rows, 1)), sql_int(rows, 2));
+    }
+    if (rows)
+        sql_end(rows);
+    return more < 0 ? -1 : 0;
+}
+
+static int indexed_count(struct analytics *sums, struct str key, int64_t *count, struct err *err)
+{
+    struct sql *sql = &sums->reader->sql;
+    sqlite3_stmt *get = sums->customer.len
+                            ? sql_query(sql, SQL_TOP_ENTITY_GET, err, "tt", key, sums->customer)
+                            : sql_query(sql, SQL_TOP_ENTITY_SUM, err, "t", key);
+    int found = get ? sql_step(sql, get, err) : -1;
+    *count = found == 1 ? sql_int(get, 0) : 0;
+    if (found == 1)
+        sql_end(get);
+    return found < 0 ? -1 : 0;
+}
+
+/* What the tail names most is looked up in the index; what the index names most gets what the tail adds. */
+static int add_tail(struct analytics *sums, struct names *tail, struct err *err)
+{
+    names_sort(tail, SIZE_MAX);
+    for (size_t i = 0; i < tail->items.count; i++) {
+        const struct named *item = &tail->items.items[i];
+        int64_t count = 0;
+        bool listed = names_has(&sums->entities, item->key);
+        if (!listed && i >= TAIL_READ)
+            continue;
+        if (!listed && indexed_count(sums, item->key, &count, err))
+            return -1;
+        names_count(&sums->entities, item->key, item->name, count + item->count);
+    }
+    return 0;
+}
+
+static int top_of_index(struct analytics *sums, struct err *err)
+{
+    struct sql *sql = &sums->reader->sql;
+    sqlite3_stmt *rows = sums->customer.len ? sql_query(sql, SQL_TOP_ENTITIES_OF, err, "t", sums->customer)
+                                            : sql_query(sql, SQL_TOP_ENTITIES, err, "");
+    if (take_top(sums, rows, err))
+        return -1;
+    if (sums->entities.items.count >= TOP_MAX)
+        return 0;
+    return take_top(sums, sql_query(sql, SQL_FEW_ENTITIES, err, "t", sums->customer), err);
+}
+
 static int top_of_all(struct analytics *sums, struct err *err)
 {
-    struct store_reader *reader = sums->reader;
-    sqlite3_stmt *rows = sums->customer.len
-                             ? sql_query(&reader->sql, SQL_TOP_ENTITIES_OF, err, "it", (int64_t)TOP_READ,
-                                         sums->customer)
-                             : sql_query(&reader->sql, SQL_TOP_ENTITIES, err, "i", (int64_t)TOP_READ);
-    int more = -1;
-    while (rows && (more = sql_step(&reader->sql, rows, err)) == 1)
-        names_add(&sums->entities, arena_dup(sums->arena, sql_text(rows, 1)), sql_int(rows, 2));
-    return more;
+    struct names tail = {0};
+    int result = top_of_index(sums, err) || count_tail(sums, &tail, err) || add_tail(sums, &tail, err) ? -1
+                                                                                                       : 0;
+    names_release(&tail);
+    return result;
 }
 
 static int count_entities(struct analytics *sums, sqlite3_stmt *row, struct err *err)
@@ -190,9 +277,10 @@ static int count_entities(struct analytics *sums, sqlite3_stmt *row, struct err 
     struct threat *threat = threat_unpack(sql_blob(row, 2), err);
     if (!threat)
         return -1;
-    for (size_t i = 0; i < threat->entities.count && i < STORE_ENTITIES_MAX; i++)
-        if (!counters_listed_before(threat->entities.items, i))
-            names_add(&sums->entities, arena_dup(sums->arena, threat->entities.items[i]), 1);
+    struct entity_name names[STORE_ENTITIES_MAX];
+    size_t count = entities_fold(threat, sums->arena, names);
+    for (size_t i = 0; i < count; i++)
+        names_count(&sums->entities, names[i].folded, arena_dup(sums->arena, names[i].name), 1);
     threat_free(threat);
     return 0;
 }

@@ -8,7 +8,7 @@
 
 #define CELLS_CACHED 100000
 
-enum delta_kind { DELTA_CELL, DELTA_HOUR, DELTA_SPAN, DELTA_TECHNIQUE, DELTA_ENTITY };
+enum delta_kind { DELTA_CELL, DELTA_HOUR, DELTA_SPAN, DELTA_TECHNIQUE };
 
 struct delta {
     enum delta_kind kind;
@@ -162,7 +162,7 @@ static void add_count(struct counters *counters, const struct delta *wanted, int
     delta->us += us;
 }
 
-bool counters_listed_before(const struct str *items, size_t at)
+static bool listed_before(const struct str *items, size_t at)
 {
     for (size_t i = 0; i < at; i++)
         if (str_equal(items[i], items[at]))
@@ -173,6 +173,17 @@ bool counters_listed_before(const struct str *items, size_t at)
 static size_t least(size_t a, size_t b)
 {
     return a < b ? a : b;
+}
+
+static void add_techniques(struct counters *counters, const struct threat *threat, int sign)
+{
+    struct delta technique = {
+        .kind = DELTA_TECHNIQUE, .hour = hour_of(threat->created_ns), .customer = threat->customer};
+    for (size_t i = 0; i < least(threat->mitre.count, STORE_ENTITIES_MAX); i++) {
+        technique.name = threat->mitre.items[i];
+        if (!listed_before(threat->mitre.items, i))
+            add_count(counters, &technique, sign, 0);
+    }
 }
 
 void counters_add(struct counters *counters, const struct threat *threat, int64_t cell, int sign)
@@ -190,20 +201,8 @@ void counters_add(struct counters *counters, const struct threat *threat, int64_
         span->first = threat->seq < span->first ? threat->seq : span->first;
         span->last = threat->seq > span->last ? threat->seq : span->last;
     }
-    if (hidden_of(threat))
-        return;
-    struct delta technique = {.kind = DELTA_TECHNIQUE, .hour = hour, .customer = threat->customer};
-    for (size_t i = 0; i < least(threat->mitre.count, STORE_ENTITIES_MAX); i++) {
-        technique.name = threat->mitre.items[i];
-        if (!counters_listed_before(threat->mitre.items, i))
-            add_count(counters, &technique, sign, 0);
-    }
-    struct delta entity = {.kind = DELTA_ENTITY, .customer = threat->customer};
-    for (size_t i = 0; i < least(threat->entities.count, STORE_ENTITIES_MAX); i++) {
-        entity.name = threat->entities.items[i];
-        if (!counters_listed_before(threat->entities.items, i))
-            add_count(counters, &entity, sign, 0);
-    }
+    if (!hidden_of(threat))
+        add_techniques(counters, threat, sign);
 }
 
 /* ---- flush ---- */
@@ -224,13 +223,6 @@ static int flush_technique(struct sql *sql, const struct delta *delta, struct er
                : 0;
 }
 
-static int flush_entity(struct sql *sql, const struct delta *delta, struct err *err)
-{
-    if (sql_run(sql, SQL_TOP_ENTITY_ADD, err, "tti", delta->customer, delta->name, delta->count))
-        return -1;
-    return delta->count < 0 ? sql_run(sql, SQL_TOP_ENTITY_PRUNE, err, "tt", delta->customer, delta->name) : 0;
-}
-
 static int flush_one(struct sql *sql, const struct delta *delta, struct err *err)
 {
     switch (delta->kind) {
@@ -243,8 +235,6 @@ static int flush_one(struct sql *sql, const struct delta *delta, struct err *err
                        (int64_t)delta->last);
     case DELTA_TECHNIQUE:
         return flush_technique(sql, delta, err);
-    case DELTA_ENTITY:
-        return flush_entity(sql, delta, err);
     }
     return 0;
 }

@@ -19,8 +19,6 @@ int counters_cell(struct counters *counters, struct sql *sql, const struct threa
                   struct err *err);
 /* Adds (sign 1) or takes away (-1) the threat as it is. */
 void counters_add(struct counters *counters, const struct threat *threat, int64_t cell, int sign);
-/* Whether an earlier item equals items[at]: what a threat names twice is counted once. */
-bool counters_listed_before(const struct str *items, size_t at);
 int counters_flush(struct counters *counters, struct sql *sql, struct err *err);
 
 #endif

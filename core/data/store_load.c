@@ -64,6 +64,10 @@ struct threat *store_load_threat(struct store *store, struct str id, struct err 
 
 int store_threat_seq(struct store *store, const char *threat_id, int64_t *seq, struct err *err)
 {
+    if (store->writing && store->put_id[0] && strcmp(store->put_id, threat_id) == 0) {
+        *seq = store->put_seq;
+        return 0;
+    }
     sqlite3_stmt *find = sql_query(&store->sql, SQL_THREAT_SEQ, err, "t", str_from(threat_id));
     int found = find ? sql_step(&store->sql, find, err) : -1;
     if (found == 0)

@@ -1,5 +1,5 @@
 /* What the writer stores: threats with their columns, members, notes, audit. */
-#include "data/store_sqlite.h"
+#include "data/store_entities.h"
 
 #include "base/json.h"
 #include "base/text.h"
@@ -25,39 +25,6 @@ static void search_text(const struct threat *threat, struct buf *out)
     buf_free(&plain);
 }
 
-/* ---- the index of entities ---- */
-
-static bool lists(const struct threat *threat, struct str entity)
-{
-    size_t count = threat->entities.count < STORE_ENTITIES_MAX ? threat->entities.count : STORE_ENTITIES_MAX;
-    for (size_t i = 0; i < count; i++)
-        if (str_equal(threat->entities.items[i], entity))
-            return true;
-    return false;
-}
-
-/* Runs `index` for the entities of `of` that `without` (NULL: nothing) does not list. */
-static int each_entity(struct store *store, unsigned index, const struct threat *of,
-                       const struct threat *without, struct err *err)
-{
-    size_t count = of->entities.count < STORE_ENTITIES_MAX ? of->entities.count : STORE_ENTITIES_MAX;
-    for (size_t i = 0; i < count; i++) {
-        struct str entity = of->entities.items[i];
-        if (without && lists(without, entity))
-            continue;
-        buf_clear(&store->text);
-        buf_grew(&store->text, text_fold(entity, buf_reserve(&store->text, text_fold_max(entity.len))));
-        if (sql_run(&store->sql, index, err, "ti", buf_str(&store->text), (int64_t)of->seq))
-            return -1;
-    }
-    return 0;
-}
-
-int store_forget_entities(struct store *store, const struct threat *threat, struct err *err)
-{
-    return each_entity(store, SQL_ENTITY_DELETE, threat, NULL, err);
-}
-
 /* ---- threats ---- */
 
 static int put_row(struct store *store, const struct threat *threat, int64_t cell, bool is_new,
@@ -80,7 +47,7 @@ static int put_new(struct store *store, const struct threat *threat, struct err 
 {
     int64_t cell;
     if (counters_cell(store->counters, &store->sql, threat, &cell, err) ||
-        put_row(store, threat, cell, true, err) || each_entity(store, SQL_ENTITY_PUT, threat, NULL, err))
+        put_row(store, threat, cell, true, err) || entities_add(store, threat, err))
         return -1;
     counters_add(store->counters, threat, cell, 1);
     return 0;
@@ -100,8 +67,7 @@ static int put_again(struct store *store, const struct threat *threat, struct er
     }
     if (counters_cell(store->counters, &store->sql, old, &old_cell, err) ||
         counters_cell(store->counters, &store->sql, threat, &cell, err) ||
-        put_row(store, threat, cell, false, err) || each_entity(store, SQL_ENTITY_DELETE, old, threat, err) ||
-        each_entity(store, SQL_ENTITY_PUT, threat, old, err))
+        put_row(store, threat, cell, false, err) || entities_change(store, old, threat, err))
         goto out;
     counters_add(store->counters, old, old_cell, -1);
     counters_add(store->counters, threat, cell, 1);
@@ -121,6 +87,8 @@ int store_put_threat(struct store *store, const struct threat *threat, bool is_n
                        (unsigned long long)store->seq);
     if (is_new ? put_new(store, threat, err) : put_again(store, threat, err))
         return -1;
+    memcpy(store->put_id, threat->id, sizeof store->put_id);
+    store->put_seq = (int64_t)threat->seq;
     return sql_run(&store->sql, SQL_CHANGE_PUT, err, "iii", (int64_t)threat->last_seq, (int64_t)threat->seq,
                    (int64_t)is_new);
 }

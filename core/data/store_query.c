@@ -141,17 +141,30 @@ struct scan {
     uint64_t last; /* examined */
 };
 
-static sqlite3_stmt *scan_rows(struct store_reader *reader, const struct scan *scan, struct err *err)
+static sqlite3_stmt *scan_rows(struct store_reader *reader, const struct scan *scan, bool tail,
+                               struct err *err)
 {
     const struct plan *plan = scan->plan;
     unsigned oldest = scan->oldest_first;
+    int64_t low = (int64_t)scan->low, high = (int64_t)scan->high;
+    if (tail)
+        return sql_query(&reader->sql, SQL_SCAN_TAIL + oldest, err, "ii", low, high);
     if (plan->entity.len)
-        return sql_query(&reader->sql, SQL_SCAN_ENTITY + oldest, err, "iit", (int64_t)scan->low,
-                         (int64_t)scan->high, plan->entity);
+        return sql_query(&reader->sql, SQL_SCAN_ENTITY + oldest, err, "iit", low, high, plan->entity);
     if (plan->query->assignee.len)
-        return sql_query(&reader->sql, SQL_SCAN_ASSIGNEE + oldest, err, "iit", (int64_t)scan->low,
-                         (int64_t)scan->high, plan->query->assignee);
-    return sql_query(&reader->sql, SQL_SCAN + oldest, err, "ii", (int64_t)scan->low, (int64_t)scan->high);
+        return sql_query(&reader->sql, SQL_SCAN_ASSIGNEE + oldest, err, "iit", low, high,
+                         plan->query->assignee);
+    return sql_query(&reader->sql, SQL_SCAN + oldest, err, "ii", low, high);
+}
+
+/* A row of the tail brings its list of entities. */
+static bool tail_names(sqlite3_stmt *row, struct str entity)
+{
+    struct str names = sql_blob(row, 4), name;
+    while (str_get_lstr(&names, &name))
+        if (text_equal_fold(name, entity))
+            return true;
+    return false;
 }
 
 static bool row_wanted(const struct plan *plan, sqlite3_stmt *row)
@@ -196,21 +209,37 @@ static int scan_row(struct store_reader *reader, struct scan *scan, sqlite3_stmt
     return 0;
 }
 
-/* Runs until it has what it wants, the rows end or the budget is spent (scan->budget <= 0). */
+/* 1 when the rows ended, 0 when it has what it wants or the budget is spent, -1. */
+static int scan_part(struct store_reader *reader, struct scan *scan, bool tail, struct err *err)
+{
+    sqlite3_stmt *rows = scan_rows(reader, scan, tail, err);
+    int more = rows ? 1 : -1;
+    bool stopped = false;
+    while (more == 1 && !(stopped = scan->budget <= 0 || scan_full(scan)) &&
+           (more = sql_step(&reader->sql, rows, err)) == 1) {
+        if (tail && !tail_names(rows, scan->plan->entity))
+            scan->budget--;
+        else
+            more = scan_row(reader, scan, rows, err) ? -1 : 1;
+    }
+    if (rows)
+        sql_end(rows);
+    return more < 0 ? -1 : !stopped;
+}
+
+/* Runs until it has what it wants, the rows end or the budget is spent (scan->budget <= 0). Of an entity's
+ * threats the newest are in the tail, the others in the index. */
 static int scan_run(struct store_reader *reader, struct scan *scan, struct err *err)
 {
     if (scan->low > scan->high || scan_full(scan))
         return 0;
-    sqlite3_stmt *rows = scan_rows(reader, scan, err);
-    int result = rows ? 1 : -1;
-    while (result == 1 && scan->budget > 0 && !scan_full(scan) &&
-           (result = sql_step(&reader->sql, rows, err)) == 1)
-        result = scan_row(reader, scan, rows, err) ? -1 : 1;
-    if (rows)
-        sql_end(rows);
-    if (result == 0) /* the rows ended: what is left of the budget is of no interest */
+    bool two = scan->plan->entity.len > 0;
+    int ended = scan_part(reader, scan, two && !scan->oldest_first, err);
+    if (two && ended == 1)
+        ended = scan_part(reader, scan, scan->oldest_first, err);
+    if (ended == 1) /* what is left of the budget is of no interest */
         scan->budget = 1;
-    return result < 0 ? -1 : 0;
+    return ended < 0 ? -1 : 0;
 }
 
 /* ---- merge: the index ranges of the cells ---- */

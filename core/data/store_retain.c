@@ -1,5 +1,5 @@
 /* What leaves the store: old resolved threats, old audit, demo threats. */
-#include "data/store_sqlite.h"
+#include "data/store_entities.h"
 
 static struct threat *load_row(struct store *store, int64_t seq, struct err *err)
 {
@@ -24,7 +24,7 @@ static int delete_threat(struct store *store, int64_t seq, struct err *err)
     if (!threat)
         return -1;
     if (counters_cell(store->counters, &store->sql, threat, &cell, err) ||
-        store_forget_entities(store, threat, err))
+        entities_forget(store, threat, err))
         goto out;
     for (size_t i = 0; i < sizeof tables / sizeof *tables; i++)
         if (sql_run(&store->sql, tables[i], err, "i", seq))
@@ -59,6 +59,7 @@ static int prune(struct store *store, struct err *err)
         sql_run(&store->sql, SQL_SPAN_PRUNE, err, ""))
         return -1;
     counters_forget(store->counters);
+    store->put_id[0] = '\0'; /* it may be gone */
     return 0;
 }
 

@@ -8,8 +8,8 @@
  * that a list is commonly filtered by; cells carry the counters, so a total needs no count and one index
  * (cell, and the row id behind it) serves every combination of filters. */
 static const char migration_1[] =
-    "CREATE TABLE meta(last_seq INTEGER NOT NULL);"
-    "INSERT INTO meta VALUES(0);"
+    "CREATE TABLE meta(last_seq INTEGER NOT NULL, indexed INTEGER NOT NULL);"
+    "INSERT INTO meta VALUES(0, 0);"
     "CREATE TABLE facts(name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;"
     "CREATE TABLE threats(seq INTEGER PRIMARY KEY, cell INTEGER NOT NULL, created INTEGER NOT NULL,"
     " updated INTEGER NOT NULL, anchor INTEGER NOT NULL, family INTEGER NOT NULL, demo INTEGER NOT NULL,"
@@ -21,8 +21,13 @@ static const char migration_1[] =
     "CREATE INDEX threat_demo ON threats(demo) WHERE demo = 1;"
     "CREATE INDEX threat_resolved ON threats(updated) WHERE resolved = 1;"
     "CREATE TABLE bodies(seq INTEGER PRIMARY KEY, search TEXT NOT NULL, packed BLOB NOT NULL);"
-    "CREATE TABLE entities(entity TEXT NOT NULL, seq INTEGER NOT NULL, PRIMARY KEY(entity, seq)) WITHOUT "
-    "ROWID;"
+    "CREATE TABLE entities(entity TEXT NOT NULL, seq INTEGER NOT NULL, customer TEXT NOT NULL,"
+    " count INTEGER NOT NULL, level INTEGER NOT NULL, name TEXT NOT NULL,"
+    " PRIMARY KEY(entity, seq, customer)) WITHOUT ROWID;"
+    "CREATE INDEX top_entity ON entities(level) WHERE level > 0;"
+    "CREATE INDEX top_entity_of ON entities(customer, level) WHERE level > 0;"
+    "CREATE TABLE tail(seq INTEGER PRIMARY KEY, customer TEXT NOT NULL, visible INTEGER NOT NULL,"
+    " names BLOB NOT NULL);"
     "CREATE TABLE members(seq INTEGER NOT NULL, event BLOB NOT NULL, PRIMARY KEY(seq, event)) WITHOUT ROWID;"
     "CREATE TABLE notes(id INTEGER PRIMARY KEY AUTOINCREMENT, seq INTEGER NOT NULL, at INTEGER NOT NULL,"
     " author TEXT NOT NULL, text TEXT NOT NULL, signature TEXT NOT NULL);"
@@ -40,15 +45,12 @@ static const char migration_1[] =
     " us INTEGER NOT NULL, PRIMARY KEY(hour, cell)) WITHOUT ROWID;"
     "CREATE TABLE spans(hour INTEGER PRIMARY KEY, first INTEGER NOT NULL, last INTEGER NOT NULL);"
     "CREATE TABLE techniques(hour INTEGER NOT NULL, customer TEXT NOT NULL, technique TEXT NOT NULL,"
-    " count INTEGER NOT NULL, PRIMARY KEY(hour, customer, technique)) WITHOUT ROWID;"
-    "CREATE TABLE top_entities(customer TEXT NOT NULL, entity TEXT NOT NULL, count INTEGER NOT NULL,"
-    " PRIMARY KEY(customer, entity)) WITHOUT ROWID;"
-    "CREATE INDEX top_entity ON top_entities(count) WHERE count > 1;"
-    "CREATE INDEX top_entity_of ON top_entities(customer, count) WHERE count > 1;";
+    " count INTEGER NOT NULL, PRIMARY KEY(hour, customer, technique)) WITHOUT ROWID;";
 
 static const char *const migrations[] = {migration_1};
 #define VERSION ((int64_t)(sizeof migrations / sizeof *migrations))
 
+#define TOP_COLUMNS  "SELECT entity, name, count, level "
 #define SCAN_COLUMNS "SELECT t.seq, t.cell, t.created, t.assignee "
 #define CREATED_IN   " AND created >= ?4 AND created < ?5 "
 
@@ -58,6 +60,8 @@ const char *const store_sql_texts[SQL_COUNT] = {
     [SQL_COMMIT] = "COMMIT",
     [SQL_ROLLBACK] = "ROLLBACK",
     [SQL_SEQ_GET] = "SELECT last_seq FROM meta",
+    [SQL_INDEXED_GET] = "SELECT indexed FROM meta",
+    [SQL_INDEXED_PUT] = "UPDATE meta SET indexed = ?",
     [SQL_SEQ_PUT] = "UPDATE meta SET last_seq = ?",
     [SQL_FACT_GET] = "SELECT value FROM facts WHERE name = ?",
     [SQL_FACT_PUT] = "INSERT INTO facts VALUES(?, ?) ON CONFLICT(name) DO UPDATE SET value = excluded.value",
@@ -77,8 +81,12 @@ const char *const store_sql_texts[SQL_COUNT] = {
     [SQL_BODY_SINCE] =
         "SELECT t.cell, t.created, b.packed FROM threats t CROSS JOIN bodies b ON b.seq = t.seq"
         " WHERE t.seq >= ? ORDER BY t.seq DESC LIMIT ?",
-    [SQL_ENTITY_PUT] = "INSERT OR IGNORE INTO entities VALUES(?, ?)",
-    [SQL_ENTITY_DELETE] = "DELETE FROM entities WHERE entity = ? AND seq = ?",
+    [SQL_ENTITY_PUT] = "INSERT OR IGNORE INTO entities VALUES(?, ?, '', 0, 0, '')",
+    [SQL_ENTITY_DELETE] = "DELETE FROM entities WHERE entity = ? AND seq = ? AND customer = ''",
+    [SQL_TAIL_PUT] = "INSERT OR REPLACE INTO tail VALUES(?, ?, ?, ?)",
+    [SQL_TAIL_DELETE] = "DELETE FROM tail WHERE seq = ?",
+    [SQL_TAIL_CLEAR] = "DELETE FROM tail",
+    [SQL_TAIL_ALL] = "SELECT seq, customer, visible, names FROM tail ORDER BY seq",
     [SQL_CHANGE_PUT] = "INSERT OR REPLACE INTO changes VALUES(?, ?, ?)",
     [SQL_CHANGE_TRIM] = "DELETE FROM changes WHERE seq <= ?",
     [SQL_CHANGE_FIRST] = "SELECT min(seq) FROM changes",
@@ -128,20 +136,19 @@ const char *const store_sql_texts[SQL_COUNT] = {
     [SQL_TECHNIQUES_OF] =
         "SELECT technique, sum(count) AS n FROM techniques WHERE hour >= ? AND customer = ?3"
         " GROUP BY technique ORDER BY n DESC, technique LIMIT ?2",
-    [SQL_TOP_ENTITY_ADD] = "INSERT INTO top_entities VALUES(?, ?, ?) ON CONFLICT(customer, entity) DO UPDATE"
-                           " SET count = count + excluded.count",
-    [SQL_TOP_ENTITY_PRUNE] = "DELETE FROM top_entities WHERE customer = ? AND entity = ? AND count <= 0",
-    /* Most entities are seen once and are in neither index; they fill up a list that would be shorter. */
-    [SQL_TOP_ENTITIES] =
-        "SELECT * FROM (SELECT customer, entity, count FROM top_entities INDEXED BY top_entity"
-        " WHERE count > 1 ORDER BY count DESC LIMIT ?1)"
-        " UNION ALL SELECT * FROM (SELECT customer, entity, count FROM top_entities"
-        " WHERE count = 1 LIMIT ?1)",
-    [SQL_TOP_ENTITIES_OF] =
-        "SELECT * FROM (SELECT customer, entity, count FROM top_entities INDEXED BY top_entity_of"
-        " WHERE customer = ?2 AND count > 1 ORDER BY count DESC LIMIT ?1)"
-        " UNION ALL SELECT * FROM (SELECT customer, entity, count FROM top_entities"
-        " WHERE customer = ?2 AND count = 1 LIMIT ?1)",
+    [SQL_TOP_ENTITY_GET] = "SELECT count FROM entities WHERE entity = ? AND seq = 0 AND customer = ?",
+    [SQL_TOP_ENTITY_ADD] = "INSERT INTO entities VALUES(?, 0, ?, ?, ?, ?)",
+    [SQL_TOP_ENTITY_COUNT] = "UPDATE entities SET count = ? WHERE entity = ? AND seq = 0 AND customer = ?",
+    [SQL_TOP_ENTITY_LEVEL] = "UPDATE entities SET count = ?, level = ? WHERE entity = ? AND seq = 0 AND"
+                             " customer = ?",
+    [SQL_TOP_ENTITY_PRUNE] = "DELETE FROM entities WHERE entity = ? AND seq = 0 AND customer = ?",
+    [SQL_TOP_ENTITIES] = TOP_COLUMNS "FROM entities INDEXED BY top_entity WHERE level > 0"
+                                     " ORDER BY level DESC",
+    [SQL_TOP_ENTITIES_OF] = TOP_COLUMNS "FROM entities INDEXED BY top_entity_of WHERE customer = ? AND"
+                                        " level > 0 ORDER BY level DESC",
+    [SQL_TOP_ENTITY_SUM] = "SELECT sum(count) FROM entities WHERE entity = ? AND seq = 0",
+    [SQL_FEW_ENTITIES] = TOP_COLUMNS "FROM (SELECT * FROM entities LIMIT 5000) WHERE seq = 0 AND level = 0"
+                                     " AND (?1 = '' OR customer = ?1)",
     [SQL_SCAN] = SCAN_COLUMNS "FROM threats t WHERE t.seq BETWEEN ?1 AND ?2 ORDER BY t.seq DESC",
     [SQL_SCAN_OLDEST] = SCAN_COLUMNS "FROM threats t WHERE t.seq BETWEEN ?1 AND ?2 ORDER BY t.seq",
     [SQL_SCAN_ASSIGNEE] = SCAN_COLUMNS "FROM threats t INDEXED BY threat_assignee WHERE t.assignee = ?3 AND"
@@ -153,6 +160,10 @@ const char *const store_sql_texts[SQL_COUNT] = {
                                      " e.entity = ?3 AND e.seq BETWEEN ?1 AND ?2 ORDER BY e.seq DESC",
     [SQL_SCAN_ENTITY_OLDEST] = SCAN_COLUMNS "FROM entities e CROSS JOIN threats t ON t.seq = e.seq WHERE"
                                             " e.entity = ?3 AND e.seq BETWEEN ?1 AND ?2 ORDER BY e.seq",
+    [SQL_SCAN_TAIL] = SCAN_COLUMNS ", e.names FROM tail e CROSS JOIN threats t ON t.seq = e.seq WHERE"
+                                   " e.seq BETWEEN ?1 AND ?2 ORDER BY e.seq DESC",
+    [SQL_SCAN_TAIL_OLDEST] = SCAN_COLUMNS ", e.names FROM tail e CROSS JOIN threats t ON t.seq = e.seq WHERE"
+                                          " e.seq BETWEEN ?1 AND ?2 ORDER BY e.seq",
     [SQL_SCAN_CELL] = "SELECT seq FROM threats INDEXED BY threat_cell WHERE cell = ?3 AND"
                       " seq BETWEEN ?1 AND ?2" CREATED_IN "ORDER BY seq DESC LIMIT ?6",
     [SQL_SCAN_CELL_OLDEST] = "SELECT seq FROM threats INDEXED BY threat_cell WHERE cell = ?3 AND"

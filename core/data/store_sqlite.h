@@ -17,6 +17,7 @@
 #define STORE_FACT_NAME    128    /* bytes */
 #define STORE_NOTE_MAX     8192   /* bytes */
 #define STORE_ENTITIES_MAX 256    /* of one threat that can be searched for */
+#define STORE_TAIL_MAX     2000   /* threats that wait for the index of entities */
 #define STORE_SEARCH_MAX   4096   /* bytes of one threat's text that `q` looks into */
 #define STORE_QUERY_MAX    1024   /* bytes of `q` */
 #define STORE_RECORDS_MAX  200    /* newest notes, newest audited changes in a full view */
@@ -31,9 +32,14 @@ struct store {
     pthread_rwlock_t lock; /* memory only */
     bool writing;
     uint64_t seq, committed_seq;
+    uint64_t indexed, committed_indexed; /* newest threat of the index of entities */
+    size_t tail, committed_tail;         /* threats behind it */
+    size_t tail_max;                     /* STORE_TAIL_MAX; tests set less */
     struct counters *counters;
     struct checkpoint *checkpoint; /* NULL in memory */
     struct buf packed, text;       /* scratch */
+    char put_id[UUID_TEXT];        /* the threat stored last: its members follow mostly */
+    int64_t put_seq;
 };
 
 struct cell {
@@ -70,8 +76,6 @@ void store_read_leave(struct store *store);
 int store_threat_seq(struct store *store, const char *threat_id, int64_t *seq, struct err *err);
 /* 0 inside begin … commit, else ERR_INTERNAL. */
 int store_must_write(const struct store *store, struct err *err);
-/* Takes a threat out of the index of entities. */
-int store_forget_entities(struct store *store, const struct threat *threat, struct err *err);
 
 /* store_checkpoint.c: a thread that moves the WAL into the file, passively. */
 struct checkpoint *store_checkpoint_start(const char *path, struct err *err);

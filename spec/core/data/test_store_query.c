@@ -4,6 +4,7 @@
 
 #include "base/log.h"
 #include "base/text.h"
+#include "data/store_sqlite.h"
 
 static uint64_t random_next(uint64_t *seed)
 {
@@ -273,6 +274,8 @@ static void whatever_happens_lists_and_counters_say_what_is_there(void **state)
         struct shop shop = shop_new(state);
         struct world world = {0};
         uint64_t seed = round * 104729;
+        static const size_t tails[] = {STORE_TAIL_MAX, 1, 7, 40};
+        shop.store->tail_max = tails[round % 4]; /* entities are found in the tail, the index, or both */
         for (int step = 0; step < 25; step++) {
             shop_begin(&shop);
             for (uint64_t i = random_next(&seed) % 20; i > 0; i--) {
@@ -395,6 +398,48 @@ static void a_search_that_finds_nothing_ends_and_says_that_it_is_not_complete(vo
     assert_int_equal(found, 1);
     assert_true(pages > 1);
     threat_free(needle);
+    shop_free(&shop);
+}
+
+static void the_most_seen_entities_are_named_whether_they_are_indexed_or_not(void **state)
+{
+    struct shop shop = shop_new(state);
+    shop.store->tail_max = 500;
+    for (uint64_t commit = 0; commit < 14; commit++) { /* ten into the index, four stay in the tail */
+        shop_begin(&shop);
+        for (uint64_t n = 1; n <= 50; n++) {
+            struct threat *threat = threat_number(commit * 50 + n);
+            char name[32];
+            snprintf(name, sizeof name, "host.name:h%d", (int)(n % 25)); /* 28 each */
+            threat_add_entity(threat, name);
+            if (n % 5 == 0)
+                threat_add_entity(threat, "user.name:Often"); /* 140 */
+            if (commit >= 10 && n % 2)
+                threat_add_entity(threat, "user.name:late"); /* 100, all in the tail */
+            if (commit < 10 && n % 10 == 0)
+                threat_add_entity(threat, "user.name:early"); /* 50, all in the index */
+            shop_put(&shop, threat);
+            threat_free(threat);
+        }
+        shop_commit(&shop);
+    }
+    static const struct {
+        const char *entity;
+        int64_t count;
+    } top[] = {{"user.name:Often", 140}, {"user.name:late", 100}, {"user.name:early", 50}};
+    struct json *json = shop_analytics(&shop, "", 0);
+    const struct json *list = json_get(json, "top_entities");
+    assert_int_equal(json_count(list), 10);
+    for (size_t i = 0; i < 3; i++) {
+        member_is(json_item(list, i), "entity", top[i].entity);
+        member_is_int(json_item(list, i), "count", top[i].count);
+    }
+    for (size_t i = 3; i < 10; i++)
+        member_is_int(json_item(list, i), "count", 28);
+    json_free(json);
+    struct threat_query query = query_all();
+    query.entity = STR("USER.NAME:often");
+    assert_int_equal(shop_count(&shop, &query), 140);
     shop_free(&shop);
 }
 
@@ -534,6 +579,7 @@ int main(void)
         on_both(a_total_is_exact_to_10000_and_then_a_bound),
         {"on disk: a_search_that_finds_nothing_ends_and_says_that_it_is_not_complete",
          a_search_that_finds_nothing_ends_and_says_that_it_is_not_complete, NULL, NULL, &on_disk},
+        on_both(the_most_seen_entities_are_named_whether_they_are_indexed_or_not),
         on_both(what_is_searched_for_has_a_limit),
         on_both(a_page_is_at_most_1000_and_may_be_none),
         on_both(a_full_page_has_full_threats),
