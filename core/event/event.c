@@ -45,17 +45,15 @@ struct event *event_make(struct arena *arena, const struct fields *fields, uint3
     return event_chain_new(arena, fields, cap < 8 ? 8 : cap < VALUES_MOST ? cap : VALUES_MOST);
 }
 
-struct event_value *event_chain_append(struct event *event, struct arena *arena)
+bool event_chain_room(struct event *event, struct arena *arena)
 {
-    if (event->count == event->cap) {
-        if (event->cap >= VALUES_MOST)
-            return NULL;
-        struct event_value *old = event->values;
-        event->cap = event->cap ? event->cap * 2 : 8;
-        event->values = arena_alloc(arena, event->cap * sizeof(*old));
-        memcpy(event->values, old, event->count * sizeof(*old));
-    }
-    return &event->values[event->count++];
+    if (event->cap >= VALUES_MOST)
+        return false;
+    struct event_value *old = event->values;
+    event->cap = event->cap ? event->cap * 2 : 8;
+    event->values = arena_alloc(arena, event->cap * sizeof(*old));
+    memcpy(event->values, old, event->count * sizeof(*old));
+    return true;
 }
 
 void event_chain_grow(struct event *event, struct arena *arena, uint32_t index)

@@ -28,8 +28,15 @@ static inline uint32_t event_chain_first(const struct event *event, uint32_t slo
 
 /* An event with room for `cap` values and an index for as many slots. */
 struct event *event_chain_new(struct arena *arena, const struct fields *fields, uint32_t cap);
+/* Room for as many values again. False beyond a million. */
+bool event_chain_room(struct event *event, struct arena *arena);
 /* Room for one more value; returns it, counted but in no chain. NULL beyond a million values. */
-struct event_value *event_chain_append(struct event *event, struct arena *arena);
+static inline struct event_value *event_chain_append(struct event *event, struct arena *arena)
+{
+    if (event->count == event->cap && !event_chain_room(event, arena))
+        return NULL;
+    return &event->values[event->count++];
+}
 /* Makes the table larger for the value `index`, whose slot has no chain yet, and puts it there. */
 void event_chain_grow(struct event *event, struct arena *arena, uint32_t index);
 /* Puts the value `index` at the end of its slot's chain. */

@@ -18,26 +18,22 @@ static void view_put(const struct fields *fields, struct fields_view *view, uint
     const struct fields_edge *edge = &fields->edges.items[index];
     uint64_t hash = fields_hash(edge->parent, edge->key.len, edge->ends);
     uint32_t i = (uint32_t)hash & view->mask;
-    while (view->tags[i])
+    while (view->places[i])
         i = (i + 1) & view->mask;
-    view->tags[i] = (uint32_t)(hash >> 32) | 1;
-    view->edge_of[i] = index;
+    view->places[i] = (hash >> 32 | 1) << 32 | index;
 }
 
 static void view_room(struct fields_view *view, uint32_t size)
 {
-    free(view->tags);
-    free(view->edge_of);
-    view->tags = mem_zalloc(size, sizeof(*view->tags));
-    view->edge_of = mem_zalloc(size, sizeof(*view->edge_of));
+    free(view->places);
+    view->places = mem_zalloc(size, sizeof(*view->places));
     view->mask = size - 1;
 }
 
 static void view_free(struct fields_view *view)
 {
     vec_free(&view->nodes);
-    free(view->tags);
-    free(view->edge_of);
+    free(view->places);
 }
 
 struct fields *fields_new(void)
@@ -141,14 +137,16 @@ bool fields_wanted(const struct fields *fields, uint32_t slot)
     return fields->wanted.items[slot];
 }
 
+static bool leads_on(const struct fields_node *node)
+{
+    return node->slot != FIELD_NONE || node->inner;
+}
+
 /* Children are made after their parents, so backwards each edge meets a child that is decided. */
 void fields_freeze(struct fields *fields)
 {
     struct fields_view *read = &fields->read;
-    uint32_t size = 64;
-    while (size < fields->edges.count * 4)
-        size *= 2;
-    view_room(read, size);
+    uint32_t size = 64, kept = 0;
     for (size_t i = 0; i < fields->all.nodes.count; i++) {
         uint32_t slot = fields->all.nodes.items[i].slot;
         bool wanted = slot != FIELD_NONE && fields->wanted.items[slot];
@@ -156,12 +154,17 @@ void fields_freeze(struct fields *fields)
     }
     for (size_t i = fields->edges.count; i-- > 0;) {
         const struct fields_edge *edge = &fields->edges.items[i];
-        const struct fields_node *child = &read->nodes.items[edge->child];
-        if (child->slot == FIELD_NONE && !child->inner)
+        if (!leads_on(&read->nodes.items[edge->child]))
             continue;
         read->nodes.items[edge->parent].inner = true;
-        view_put(fields, read, (uint32_t)i);
+        kept++;
     }
+    while (size < kept * 4)
+        size *= 2;
+    view_room(read, size);
+    for (uint32_t i = 0; i < fields->edges.count; i++)
+        if (leads_on(&read->nodes.items[fields->edges.items[i].child]))
+            view_put(fields, read, i);
     fields->frozen = true;
 }
 

@@ -31,9 +31,8 @@ struct fields_edge {
 /* One way to see the trie: every path, or only those that somebody reads (what the parser walks). */
 struct fields_view {
     VEC(struct fields_node) nodes;
-    uint32_t *tags; /* open addressing, at most 1/4 full: most keys of an event are unknown, and a miss should
-                       end at the first look */
-    uint32_t *edge_of;
+    uint64_t *places; /* tag in the upper half, edge in the lower; 0: free. Open addressing, at most 1/4 full:
+                         most keys of an event are unknown, and a miss should end at the first look */
     uint32_t mask;
 };
 
@@ -87,10 +86,11 @@ static inline uint32_t fields_step(const struct fields *fields, const struct fie
     struct fields_ends ends = fields_ends(key);
     uint64_t hash = fields_hash(node, key.len, ends);
     uint32_t tag = (uint32_t)(hash >> 32) | 1;
-    for (uint32_t i = (uint32_t)hash & view->mask; view->tags[i]; i = (i + 1) & view->mask) {
-        if (view->tags[i] != tag)
+    uint64_t place;
+    for (uint32_t i = (uint32_t)hash & view->mask; (place = view->places[i]); i = (i + 1) & view->mask) {
+        if (place >> 32 != tag)
             continue;
-        const struct fields_edge *edge = &fields->edges.items[view->edge_of[i]];
+        const struct fields_edge *edge = &fields->edges.items[(uint32_t)place];
         if (edge->parent == node && edge->key.len == key.len && edge->ends.first == ends.first &&
             edge->ends.last == ends.last && (key.len <= 16 || memcmp(edge->key.ptr, key.ptr, key.len) == 0))
             return edge->child;

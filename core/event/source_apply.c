@@ -13,16 +13,17 @@ struct apply {
 
 static void give(struct apply *a, uint32_t slot, const struct value *value)
 {
-    struct value copy = *value;
     struct event_value *made = event_chain_append(a->event, a->arena);
     if (!made)
         return;
-    *made = (struct event_value){slot, a->number, copy};
+    made->slot = slot;
+    made->next = a->number;
+    made->value = *value;
 }
 
 static void give_converted(struct apply *a, struct value value)
 {
-    if (!source_convert(a->step->as, a->arena, &value))
+    if (a->step->as != AS_RAW && !source_convert(a->step->as, a->arena, &value))
         a->event->quality |= QUALITY_CONVERT;
     give(a, a->step->slot, &value);
 }
