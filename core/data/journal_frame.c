@@ -117,10 +117,10 @@ int journal_encode(const struct journal_frame *frame, uint64_t batch, uint64_t m
 static bool plausible(const struct journal_header *header)
 {
     size_t names = (size_t)header->source_len + header->customer_len;
-    return header->batch > 0 && header->size <= JOURNAL_BODY_MAX && header->source_len <= JOURNAL_NAME_MAX &&
-           header->customer_len <= JOURNAL_NAME_MAX && header->length >= names &&
-           header->length - names <= header->size && header->format <= JOURNAL_NDJSON &&
-           header->codec <= CODEC_LZ4;
+    return header->batch > 0 && header->batch <= INT64_MAX && header->size <= JOURNAL_BODY_MAX &&
+           header->source_len <= JOURNAL_NAME_MAX && header->customer_len <= JOURNAL_NAME_MAX &&
+           header->length >= names && header->length - names <= header->size &&
+           header->format <= JOURNAL_NDJSON && header->codec <= CODEC_LZ4;
 }
 
 bool journal_header_read(struct str bytes, struct journal_header *header)

@@ -21,7 +21,7 @@
 #define STORE_SEARCH_MAX   4096   /* bytes of one threat's text that `q` looks into */
 #define STORE_QUERY_MAX    1024   /* bytes of `q` */
 #define STORE_RECORDS_MAX  200    /* newest notes, newest audited changes in a full view */
-#define STORE_SCAN_MAX     200000 /* units of work of one list query; a row is one, a text four */
+#define STORE_SCAN_MAX     100000 /* units of work of one list query; a row is one, a text four more */
 
 struct checkpoint;
 
