@@ -129,16 +129,22 @@ static int put_facts(struct writer *w, struct err *err)
     return rc;
 }
 
-static int run_tasks(struct writer *w)
+/* A task that finds something wrong says so before it writes. One that the store failed on may have written
+ * half: then the whole transaction goes. */
+static int run_tasks(struct writer *w, struct err *err)
 {
-    int ran = 0;
     for (size_t i = 0; i < w->tasks.count; i++) {
         struct writer_task *task = w->tasks.items[i];
         task->err = (struct err){0};
         if (task->run(task, w, &task->err) == 0)
-            ran++;
+            continue;
+        enum err_code code = task->err.code;
+        if (code == ERR_IO || code == ERR_CORRUPT || code == ERR_INTERNAL) {
+            *err = task->err;
+            return -1;
+        }
     }
-    return ran;
+    return 0;
 }
 
 struct stored {
@@ -193,8 +199,7 @@ static int transaction(struct writer *w, bool all, struct stored *stored, struct
 {
     if (store_begin(w->options.store, err) != 0)
         return -1;
-    run_tasks(w);
-    if (put_changes(w, all, stored, err) == 0 && (!all || put_facts(w, err) == 0) &&
+    if (run_tasks(w, err) == 0 && put_changes(w, all, stored, err) == 0 && (!all || put_facts(w, err) == 0) &&
         store_commit(w->options.store, err) == 0)
         return 0;
     store_rollback(w->options.store);

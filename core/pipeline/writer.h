@@ -45,7 +45,8 @@ void writer_deliver_part(struct mail *mail, void *receiver);
 /* A piece of work inside a commit: PATCH, notes, audit, reset. */
 struct writer_task {
     struct mail mail;
-    /* On the writer, in a transaction. 0, or -1 with err: nothing of it is kept. */
+    /* On the writer, in a transaction. 0, or -1 with err: what is wrong with the request is found before
+     * anything is written; where the store fails, nothing of the transaction is kept. */
     int (*run)(struct writer_task *task, struct writer *writer, struct err *err);
     /* After the commit, or the failure: on the writer thread; posts itself to where it came from. */
     void (*done)(struct writer_task *task);
