@@ -18,6 +18,8 @@
 #include "net/http_internal.h"
 
 enum {
+    READ_HEAD = 4096,
+    READ_BODY = 64 * 1024,
     READ_AHEAD = 64 * 1024, /* while a handler has the request: more is left in the kernel */
     LINGER_BYTES = 16 * 1024 * 1024,
     DISCARD_BYTES = 1024 * 1024, /* a larger body is not worth reading to save the connection */
@@ -25,14 +27,33 @@ enum {
 };
 #define LINGER_NS (2 * NS_PER_S)
 
-static struct evbuffer *unread(const struct http_connection *c)
+/* ---- events ---- */
+
+static bool wants_read(const struct http_connection *c)
 {
-    return bufferevent_get_input(c->socket);
+    if (c->eof)
+        return false;
+    switch (c->state) {
+    case HTTP_STATE_ANSWER:
+        return !c->paused && evbuffer_get_length(c->in) < READ_AHEAD;
+    case HTTP_STATE_WRITE:
+    case HTTP_STATE_DEAD:
+        return false;
+    default:
+        return true;
+    }
 }
 
-static int descriptor(const struct http_connection *c)
+static void rearm(struct http_connection *c)
 {
-    return bufferevent_getfd(c->socket);
+    bool wanted = wants_read(c);
+    if (c->reading == wanted)
+        return;
+    c->reading = wanted;
+    if (wanted)
+        event_add(c->readable, NULL);
+    else
+        event_del(c->readable);
 }
 
 /* ---- the end ---- */
@@ -41,9 +62,10 @@ static int descriptor(const struct http_connection *c)
 static void bury(struct http_connection *c)
 {
     c->state = HTTP_STATE_DEAD;
-    bufferevent_disable(c->socket, EV_READ | EV_WRITE);
-    if (c->writable)
+    if (c->readable) {
+        event_free(c->readable);
         event_free(c->writable);
+    }
     http_server_removed(c->server, c);
 }
 
@@ -63,14 +85,14 @@ void http_connection_close(struct http_connection *c)
 /* evhttp shuts down and closes the number it was given: another file lies under it by then. */
 int http_connection_release(struct http_connection *c, struct buf *rest)
 {
-    size_t len = evbuffer_get_length(unread(c));
-    evbuffer_remove(unread(c), buf_reserve(rest, len), len);
+    size_t len = evbuffer_get_length(c->in);
+    evbuffer_remove(c->in, buf_reserve(rest, len), len);
     buf_grew(rest, len);
     http_request_free(c->request);
     c->request = NULL;
     bury(c);
-    int fd = fcntl(descriptor(c), F_DUPFD_CLOEXEC, 3);
-    if (fd >= 0 && dup3(c->server->spare, descriptor(c), O_CLOEXEC) < 0) {
+    int fd = fcntl(c->fd, F_DUPFD_CLOEXEC, 3);
+    if (fd >= 0 && dup3(c->server->spare, c->fd, O_CLOEXEC) < 0) {
         close(fd);
         fd = -1;
     }
@@ -91,6 +113,7 @@ static void on_free(void *arg)
     struct http_connection *c = arg;
     INVARIANT(c->state == HTTP_STATE_DEAD);
     http_head_free(&c->head);
+    evbuffer_free(c->in);
     bufferevent_free(c->socket);
     free(c);
 }
@@ -124,7 +147,7 @@ static void enter(struct http_connection *c, enum http_state state)
 static int waiting_in_kernel(const struct http_connection *c)
 {
     int bytes = 0;
-    return ioctl(descriptor(c), SIOCOUTQ, &bytes) == 0 ? bytes : 0;
+    return ioctl(c->fd, SIOCOUTQ, &bytes) == 0 ? bytes : 0;
 }
 
 static void note_progress(struct http_connection *c)
@@ -144,21 +167,17 @@ static ssize_t send_some(int fd, struct evbuffer *out)
     return sent;
 }
 
-static void on_writable(evutil_socket_t fd, short what, void *arg);
-
 /* evhttp takes what has left its buffer for sent, and goes on: so nothing leaves it but into the kernel. */
 static void send_out(struct http_connection *c)
 {
     struct evbuffer *out = bufferevent_get_output(c->filter);
     while (evbuffer_get_length(out)) {
-        if (send_some(descriptor(c), out) >= 0 || errno == EINTR)
+        if (send_some(c->fd, out) >= 0 || errno == EINTR)
             continue;
         if (errno != EAGAIN && errno != EWOULDBLOCK) {
             http_connection_close(c);
             return;
         }
-        if (!c->writable)
-            c->writable = event_new(loop_base(c->server->loop), descriptor(c), EV_WRITE, on_writable, c);
         event_add(c->writable, NULL);
         note_progress(c);
         return;
@@ -175,8 +194,8 @@ static void on_writable(evutil_socket_t fd, short what, void *arg)
 
 static void start_linger(struct http_connection *c)
 {
-    shutdown(descriptor(c), SHUT_WR);
-    evbuffer_drain(unread(c), evbuffer_get_length(unread(c)));
+    shutdown(c->fd, SHUT_WR);
+    evbuffer_drain(c->in, evbuffer_get_length(c->in));
     if (c->eof)
         http_connection_close(c);
     else
@@ -226,12 +245,12 @@ static void refuse(struct http_connection *c, struct http_refusal refusal)
 
 static bool step_head(struct http_connection *c)
 {
-    size_t len = evbuffer_get_length(unread(c));
+    size_t len = evbuffer_get_length(c->in);
     if (len > 0 && !c->head_started) {
         c->head_started = true;
         c->deadline = clock_monotonic() + c->server->limits.header_ns;
     }
-    struct str bytes = {(const char *)evbuffer_pullup(unread(c), -1), len};
+    struct str bytes = {(const char *)evbuffer_pullup(c->in, -1), len};
     switch (http_head_feed(&c->head, bytes, &c->server->limits)) {
     case HTTP_STEP_MORE:
         if (c->eof)
@@ -243,7 +262,7 @@ static bool step_head(struct http_connection *c)
     default:
         c->close_after = !c->head.keep_alive;
         c->request = http_request_new(c, (struct str){bytes.ptr, c->head.length});
-        evbuffer_drain(unread(c), c->head.length);
+        evbuffer_drain(c->in, c->head.length);
         enter(c, HTTP_STATE_BODY);
         http_body_start(&c->body, &c->head, &c->server->limits);
         c->continue_owed = c->head.expect_continue;
@@ -254,24 +273,22 @@ static bool step_head(struct http_connection *c)
 
 /* A client that waits for leave gets it only now that the head was accepted, and not where the body is here
  * already. The few bytes find room: nothing else was sent since the last response was taken by the kernel. */
-static bool give_leave(struct http_connection *c)
+static void give_leave(struct http_connection *c)
 {
     static const char leave[] = "HTTP/1.1 100 Continue\r\n\r\n";
     c->continue_owed = false;
-    ssize_t sent = send(descriptor(c), leave, sizeof leave - 1, MSG_NOSIGNAL);
-    if (sent == (ssize_t)sizeof leave - 1)
-        return true;
-    http_connection_close(c);
-    return false;
+    ssize_t sent = send(c->fd, leave, sizeof leave - 1, MSG_NOSIGNAL);
+    if (sent != (ssize_t)sizeof leave - 1)
+        http_connection_close(c);
 }
 
 static enum http_step feed_body(struct http_connection *c, struct buf *out)
 {
     for (;;) {
-        size_t len = evbuffer_get_contiguous_space(unread(c));
-        struct str bytes = {(const char *)evbuffer_pullup(unread(c), (ev_ssize_t)len), len};
+        size_t len = evbuffer_get_contiguous_space(c->in);
+        struct str bytes = {(const char *)evbuffer_pullup(c->in, (ev_ssize_t)len), len};
         enum http_step step = http_body_feed(&c->body, &bytes, out);
-        evbuffer_drain(unread(c), len - bytes.len);
+        evbuffer_drain(c->in, len - bytes.len);
         if (step != HTTP_STEP_MORE || len == 0)
             return step;
     }
@@ -338,10 +355,8 @@ void http_connection_run(struct http_connection *c)
     while (step(c))
         ;
     c->processing = false;
-    if (c->state == HTTP_STATE_ANSWER && c->paused)
-        bufferevent_disable(c->filter, EV_READ);
-    else if (c->state == HTTP_STATE_ANSWER)
-        bufferevent_enable(c->filter, EV_READ); /* evhttp would not see the client leave */
+    if (c->state != HTTP_STATE_DEAD)
+        rearm(c);
 }
 
 /* ---- the answer ---- */
@@ -381,8 +396,8 @@ void http_connection_expire(struct http_connection *c, int64_t now)
         c->request = NULL;
         refuse(c, (struct http_refusal){408, "the body of the request did not come in time"});
     } else if (c->state == HTTP_STATE_WRITE && waiting_in_kernel(c) < c->waiting) {
-        note_progress(
-            c); /* a slow client: the kernel asks for more only once a good part of its buffer is free */
+        /* a slow client: the kernel asks for more only once a good part of its buffer is free */
+        note_progress(c);
     } else {
         http_connection_close(c);
     }
@@ -390,11 +405,52 @@ void http_connection_expire(struct http_connection *c, int64_t now)
 
 /* ---- bytes ---- */
 
+static void throw_away(struct http_connection *c)
+{
+    size_t len = evbuffer_get_length(c->in);
+    evbuffer_drain(c->in, len);
+    c->lingered += len;
+    if (c->lingered > LINGER_BYTES)
+        http_connection_close(c);
+}
+
+static ssize_t receive(struct http_connection *c)
+{
+    struct evbuffer_iovec room;
+    bool body = c->state == HTTP_STATE_BODY || c->state == HTTP_STATE_DISCARD ||
+                c->state == HTTP_STATE_LINGER;
+    evbuffer_reserve_space(c->in, body ? READ_BODY : READ_HEAD, &room, 1);
+    ssize_t got = recv(c->fd, room.iov_base, room.iov_len, 0);
+    room.iov_len = got > 0 ? (size_t)got : 0;
+    evbuffer_commit_space(c->in, &room, 1);
+    return got;
+}
+
+static void on_readable(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd, (void)what;
+    struct http_connection *c = arg;
+    owner_check(&c->server->owner, "an HTTP connection");
+    bool lingers = c->state == HTTP_STATE_LINGER;
+    ssize_t got = receive(c);
+    if (got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR))
+        return;
+    c->eof = got <= 0;
+    if (got < 0 || (c->eof && (lingers || c->state == HTTP_STATE_ANSWER)))
+        http_connection_close(c);
+    else if (lingers)
+        throw_away(c);
+    else
+        http_connection_run(c);
+}
+
+/* ---- the beginning ---- */
+
 static void take_peer(struct http_connection *c)
 {
     struct sockaddr_storage address = {0};
     socklen_t len = sizeof address;
-    getpeername(descriptor(c), (struct sockaddr *)&address, &len);
+    getpeername(c->fd, (struct sockaddr *)&address, &len);
     const struct sockaddr *peer = (const void *)&address;
     const struct sockaddr_in *v4 = (const void *)peer;
     const struct sockaddr_in6 *v6 = (const void *)peer;
@@ -414,41 +470,6 @@ static void take_peer(struct http_connection *c)
     c->peer_is_loopback = ntohl(mapped.s_addr) >> 24 == 127;
 }
 
-static void throw_away(struct http_connection *c)
-{
-    size_t len = evbuffer_get_length(unread(c));
-    evbuffer_drain(unread(c), len);
-    c->lingered += len;
-    if (c->lingered > LINGER_BYTES)
-        http_connection_close(c);
-}
-
-static void on_readable(struct bufferevent *socket, void *arg)
-{
-    (void)socket;
-    struct http_connection *c = arg;
-    owner_check(&c->server->owner, "an HTTP connection");
-    if (!c->peer[0])
-        take_peer(c);
-    if (c->state == HTTP_STATE_LINGER)
-        throw_away(c);
-    else
-        http_connection_run(c);
-}
-
-static void on_event(struct bufferevent *socket, short what, void *arg)
-{
-    (void)socket;
-    struct http_connection *c = arg;
-    c->eof = true;
-    if ((what & BEV_EVENT_ERROR) || c->state == HTTP_STATE_LINGER || c->state == HTTP_STATE_ANSWER)
-        http_connection_close(c);
-    else
-        http_connection_run(c);
-}
-
-/* ---- the beginning ---- */
-
 /* Between the socket and evhttp nothing flows by itself. */
 static enum bufferevent_filter_result hold(struct evbuffer *from, struct evbuffer *to, ev_ssize_t limit,
                                            enum bufferevent_flush_mode mode, void *arg)
@@ -457,21 +478,27 @@ static enum bufferevent_filter_result hold(struct evbuffer *from, struct evbuffe
     return BEV_NEED_MORE;
 }
 
-struct http_connection *http_connection_new(struct http_server *server)
+struct http_connection *http_connection_new(struct http_server *server, bool surplus)
 {
     struct http_connection *c = mem_zalloc(1, sizeof *c);
     c->server = server;
+    c->surplus = surplus;
     c->socket = bufferevent_socket_new(loop_base(server->loop), -1, 0);
     c->filter = bufferevent_filter_new(c->socket, hold, hold, 0, on_free, c);
-    bufferevent_setcb(c->socket, on_readable, NULL, on_event, c);
-    bufferevent_setwatermark(c->socket, EV_READ, 0, READ_AHEAD);
-    bufferevent_disable(c->socket, EV_WRITE);
+    bufferevent_disable(c->socket, EV_READ | EV_WRITE);
+    c->in = evbuffer_new();
     enter(c, HTTP_STATE_HEAD);
     return c;
 }
 
-void http_connection_refuse(struct http_connection *c)
+void http_connection_begin(struct http_connection *c)
 {
-    refuse(c, (struct http_refusal){503, "this server has as many connections as it accepts"});
+    struct event_base *base = loop_base(c->server->loop);
+    c->fd = bufferevent_getfd(c->socket);
+    c->readable = event_new(base, c->fd, EV_READ | EV_PERSIST, on_readable, c);
+    c->writable = event_new(base, c->fd, EV_WRITE, on_writable, c);
+    take_peer(c);
+    if (c->surplus)
+        refuse(c, (struct http_refusal){503, "this server has as many connections as it accepts"});
     http_connection_run(c);
 }

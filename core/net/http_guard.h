@@ -1,6 +1,7 @@
 /* The strict reader of HTTP/1.1 requests (RFC 9112): the only code that gives the bytes of a connection a
- * meaning. What two readers could understand differently is refused, with a status and a sentence, and the
- * connection must then be closed. Pure: no sockets, no clock; the fuzzer feeds it. Private to net/. */
+ * meaning; evhttp behind it reads what was written anew from the result. What two readers could understand
+ * differently is refused, with a status and a sentence, and the connection must then be closed. Pure: no
+ * sockets, no clock; the fuzzer feeds it. Private to net/. */
 #ifndef LUNETTE_NET_HTTP_GUARD_H
 #define LUNETTE_NET_HTTP_GUARD_H
 
@@ -79,9 +80,5 @@ enum http_step http_body_start(struct http_body *body, const struct http_head *h
 /* Takes bytes off the front of *in, and appends the data to `out` (NULL: throws it away). Never takes a byte
  * behind the end of the body. */
 enum http_step http_body_feed(struct http_body *body, struct str *in, struct buf *out);
-/* How many bytes that come next are plain data, so that they can be read straight to where they belong. */
-uint64_t http_body_plain(const struct http_body *body);
-/* That many of them were read. */
-enum http_step http_body_took(struct http_body *body, uint64_t count);
 
 #endif

@@ -67,10 +67,13 @@ struct http_connection {
     struct http_connection *later;        /* in server->later */
     bool is_later;
     struct http_server *server;
-    struct bufferevent *socket;       /* reads; its input is what was not looked at yet */
+    struct bufferevent *socket;       /* carries the descriptor; the reading and writing is ours */
     struct bufferevent *filter;       /* evhttp's: given whole requests, emptied into the socket */
     struct evhttp_connection *evhttp; /* NULL before the first request */
-    struct event *writable;           /* NULL until the client is slow */
+    int fd;
+    struct event *readable, *writable; /* NULL before the beginning */
+    struct evbuffer *in;               /* what was not looked at yet */
+    bool surplus, reading;
     enum http_state state;
     bool processing; /* http_connection_run is on the stack */
     bool paused, eof, close_after, discard_after, head_started, continue_owed;
@@ -96,13 +99,14 @@ struct http_server {
     struct http_hooks hooks;
     struct http_router *router;
     struct http_listener *listeners;
+    struct http_server *next_accepting; /* on this thread */
     bool accepting, out_of_descriptors;
     struct timer *accept_again; /* where the process ran out of descriptors */
     struct evhttp *evhttp;
     struct http_request *passing; /* evhttp is being given this one */
     struct evbuffer *scratch;
     struct http_connection *connections;
-    struct http_connection *later; /* for the end of the turn: to be freed, or told that it is one too many */
+    struct http_connection *later; /* for the end of the turn: new ones, and those to be freed */
     int spare;                     /* a descriptor of nothing */
     size_t count;
     struct timer *sweep; /* deadlines */
@@ -116,9 +120,10 @@ struct http_server {
 };
 
 /* http_connection.c */
-struct http_connection *http_connection_new(struct http_server *server);
-/* It is one too many. */
-void http_connection_refuse(struct http_connection *connection);
+/* surplus: it is one too many, and will be told so. */
+struct http_connection *http_connection_new(struct http_server *server, bool surplus);
+/* Once it has its descriptor. */
+void http_connection_begin(struct http_connection *connection);
 /* Takes the steps that are possible now. */
 void http_connection_run(struct http_connection *connection);
 void http_connection_close(struct http_connection *connection);

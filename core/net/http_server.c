@@ -136,7 +136,7 @@ static void finish_turn(struct http_server *server)
         if (connection->state == HTTP_STATE_DEAD)
             http_connection_free(connection);
         else
-            http_connection_refuse(connection);
+            http_connection_begin(connection);
     }
 }
 
@@ -163,14 +163,20 @@ static void on_turn_end(evutil_socket_t fd, short what, void *arg)
         accept_more(server, true);
 }
 
-static void on_accept_failed(struct evconnlistener *listener, void *arg)
+/* evhttp keeps the argument of its listeners for itself: whose this one is has to be looked up. */
+static _Thread_local struct http_server *accepting_here;
+
+static void on_accept_failed(struct evconnlistener *listener, void *evhttp)
 {
     (void)listener;
-    struct http_server *server = arg;
     LOG(LOG_ERROR, "http.accept_failed", log_text("reason", strerror(errno)));
-    server->out_of_descriptors = true;
-    accept_more(server, false);
-    timer_start(server->accept_again, ACCEPT_PAUSE_NS, false);
+    for (struct http_server *server = accepting_here; server; server = server->next_accepting) {
+        if (server->evhttp != evhttp)
+            continue;
+        server->out_of_descriptors = true;
+        accept_more(server, false);
+        timer_start(server->accept_again, ACCEPT_PAUSE_NS, false);
+    }
 }
 
 static void on_accept_again(void *arg)
@@ -185,6 +191,10 @@ int http_server_accept(struct http_server *server, int fd, struct err *err)
     int own = fcntl(fd, F_DUPFD_CLOEXEC, 3);
     if (own < 0)
         return err_errno(err, ERR_IO, errno, "cannot share the listening socket");
+    if (!server->listeners) {
+        server->next_accepting = accepting_here;
+        accepting_here = server;
+    }
     struct http_listener *listener = mem_zalloc(1, sizeof *listener);
     listener->next = server->listeners;
     listener->bound = evhttp_accept_socket_with_handle(server->evhttp, own);
@@ -195,6 +205,11 @@ int http_server_accept(struct http_server *server, int fd, struct err *err)
 
 static void stop_accepting(struct http_server *server)
 {
+    struct http_server **at = &accepting_here;
+    while (*at && *at != server)
+        at = &(*at)->next_accepting;
+    if (*at)
+        *at = server->next_accepting;
     while (server->listeners) {
         struct http_listener *listener = server->listeners;
         server->listeners = listener->next;
@@ -253,14 +268,12 @@ static struct bufferevent *on_accepted(struct event_base *base, void *arg)
     (void)base;
     struct http_server *server = arg;
     size_t open = atomic_fetch_add(&open_connections, 1);
-    struct http_connection *connection = http_connection_new(server);
+    struct http_connection *connection = http_connection_new(server, open >= server->limits.connections);
     add(server, connection);
     if (open >= server->limits.connections + SURPLUS_MAX)
         http_connection_close(connection);
-    else if (open >= server->limits.connections)
-        put_off(server, connection);
+    put_off(server, connection);
     accept_more(server, false);
-    event_active(server->turn_end, EV_TIMEOUT, 0);
     return connection->filter;
 }
 
