@@ -59,12 +59,12 @@ enum http_step http_body_start(struct http_body *body, const struct http_head *h
     return go(body, head->content_length ? LENGTH : END);
 }
 
-static uint64_t plain_bytes(const struct http_body *body)
+uint64_t http_body_plain(const struct http_body *body)
 {
     return body->state == LENGTH || body->state == DATA ? body->left : 0;
 }
 
-static enum http_step took(struct http_body *body, uint64_t count)
+enum http_step http_body_took(struct http_body *body, uint64_t count)
 {
     body->left -= count;
     body->total += count;
@@ -225,12 +225,12 @@ enum http_step http_body_feed(struct http_body *body, struct str *in, struct buf
 {
     enum http_step step = body->state == END ? HTTP_STEP_DONE : HTTP_STEP_MORE;
     while (step == HTTP_STEP_MORE && in->len) {
-        uint64_t plain = plain_bytes(body);
+        uint64_t plain = http_body_plain(body);
         size_t used = plain < in->len ? (size_t)plain : in->len;
         if (used) {
             if (out)
                 buf_add(out, in->ptr, used);
-            step = took(body, used);
+            step = http_body_took(body, used);
         } else {
             used = 1;
             step = framing_byte(body, *in->ptr);

@@ -19,7 +19,8 @@
 
 enum {
     READ_HEAD = 4096,
-    READ_BODY = 64 * 1024,
+    READ_BODY = 256 * 1024,
+    READ_REST = 64 * 1024,
     READ_AHEAD = 64 * 1024, /* while a handler has the request: more is left in the kernel */
     LINGER_BYTES = 16 * 1024 * 1024,
     DISCARD_BYTES = 1024 * 1024, /* a larger body is not worth reading to save the connection */
@@ -414,12 +415,27 @@ static void throw_away(struct http_connection *c)
         http_connection_close(c);
 }
 
+/* Data of a body goes straight to where it belongs. */
+static ssize_t receive_body(struct http_connection *c, size_t plain)
+{
+    struct buf *body = &c->request->body;
+    size_t grown = body->len > READ_BODY ? body->len : READ_BODY;
+    size_t room = plain < grown ? plain : grown;
+    ssize_t got = recv(c->fd, buf_reserve(body, room + HTTP_PADDING), room, 0);
+    if (got > 0) {
+        buf_grew(body, (size_t)got);
+        http_body_took(&c->body, (uint64_t)got);
+    }
+    return got;
+}
+
 static ssize_t receive(struct http_connection *c)
 {
     struct evbuffer_iovec room;
-    bool body = c->state == HTTP_STATE_BODY || c->state == HTTP_STATE_DISCARD ||
-                c->state == HTTP_STATE_LINGER;
-    evbuffer_reserve_space(c->in, body ? READ_BODY : READ_HEAD, &room, 1);
+    uint64_t plain = http_body_plain(&c->body);
+    if (c->state == HTTP_STATE_BODY && evbuffer_get_length(c->in) == 0 && plain > 0)
+        return receive_body(c, (size_t)plain);
+    evbuffer_reserve_space(c->in, c->state == HTTP_STATE_HEAD ? READ_HEAD : READ_REST, &room, 1);
     ssize_t got = recv(c->fd, room.iov_base, room.iov_len, 0);
     room.iov_len = got > 0 ? (size_t)got : 0;
     evbuffer_commit_space(c->in, &room, 1);

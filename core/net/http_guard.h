@@ -80,5 +80,9 @@ enum http_step http_body_start(struct http_body *body, const struct http_head *h
 /* Takes bytes off the front of *in, and appends the data to `out` (NULL: throws it away). Never takes a byte
  * behind the end of the body. */
 enum http_step http_body_feed(struct http_body *body, struct str *in, struct buf *out);
+/* How many bytes that come next are plain data, so that they can be read straight to where they belong. */
+uint64_t http_body_plain(const struct http_body *body);
+/* That many of them were read. */
+enum http_step http_body_took(struct http_body *body, uint64_t count);
 
 #endif
