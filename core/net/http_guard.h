@@ -1,6 +1,7 @@
 /* The strict reader of HTTP/1.1 requests (RFC 9112): the only code that gives the bytes of a connection a
- * meaning. What two readers could understand differently is refused, with a status and a sentence, and the
- * connection must then be closed. Pure: no sockets, no clock; the fuzzer feeds it. Private to net/. */
+ * meaning; evhttp behind it reads what was written anew from the result. What two readers could understand
+ * differently is refused, with a status and a sentence, and the connection must then be closed. Pure: no
+ * sockets, no clock; the fuzzer feeds it. Private to net/. */
 #ifndef LUNETTE_NET_HTTP_GUARD_H
 #define LUNETTE_NET_HTTP_GUARD_H
 

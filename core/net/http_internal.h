@@ -4,7 +4,10 @@
 #define LUNETTE_NET_HTTP_INTERNAL_H
 
 #include <netinet/in.h>
+#include <sys/queue.h>
 #include <time.h>
+
+#include <event2/keyvalq_struct.h>
 
 #include "base/arena.h"
 #include "base/vec.h"
@@ -14,8 +17,13 @@
 #include "net/http_router.h"
 #include "net/http_server.h"
 
+struct bufferevent;
 struct event;
-struct sockaddr;
+struct evbuffer;
+struct evhttp;
+struct evhttp_bound_socket;
+struct evhttp_connection;
+struct evhttp_request;
 
 enum { HTTP_PADDING = 64 }; /* zero bytes behind a body, so that a parser may read past its end */
 
@@ -35,7 +43,8 @@ struct http_request {
     struct buf body;
     char id[33];
     int64_t started;
-    struct buf response_fields;
+    struct evhttp_request *evhttp; /* once evhttp has it */
+    struct evkeyvalq response_fields;
     void *user;
     void (*drop_user)(void *user);
     bool kept;
@@ -54,19 +63,23 @@ enum http_state {
 };
 
 struct http_connection {
-    struct http_connection *next, **link; /* in server->connections, or in server->dead by next alone */
+    struct http_connection *next, **link; /* in server->connections */
+    struct http_connection *later;        /* in server->later */
+    bool is_later;
     struct http_server *server;
+    struct bufferevent *socket;       /* carries the descriptor; the reading and writing is ours */
+    struct bufferevent *filter;       /* evhttp's: given whole requests, emptied into the socket */
+    struct evhttp_connection *evhttp; /* NULL before the first request */
     int fd;
-    struct event *readable, *writable;
-    bool reading, writing; /* the events are added */
+    struct event *readable, *writable; /* NULL before the beginning */
+    struct evbuffer *in;               /* what was not looked at yet */
+    bool surplus, reading;
     enum http_state state;
     bool processing; /* http_connection_run is on the stack */
     bool paused, eof, close_after, discard_after, head_started, continue_owed;
     int64_t deadline;
     int waiting; /* bytes in the kernel that the client had not taken when we last looked */
     size_t lingered;
-    struct buf in, out;
-    size_t in_at, out_at; /* used of it */
     struct http_head head;
     struct http_body body;
     struct http_request *request;
@@ -76,9 +89,7 @@ struct http_connection {
 
 struct http_listener {
     struct http_listener *next;
-    struct http_server *server;
-    int fd;
-    struct watch_fd *watch;
+    struct evhttp_bound_socket *bound;
 };
 
 struct http_server {
@@ -88,33 +99,44 @@ struct http_server {
     struct http_hooks hooks;
     struct http_router *router;
     struct http_listener *listeners;
+    struct http_server *next_accepting; /* on this thread */
+    bool accepting, out_of_descriptors;
     struct timer *accept_again; /* where the process ran out of descriptors */
-    struct http_connection *connections, *dead;
+    struct evhttp *evhttp;
+    struct http_request *passing; /* evhttp is being given this one */
+    struct evbuffer *scratch;
+    struct http_connection *connections;
+    struct http_connection *later; /* for the end of the turn: new ones, and those to be freed */
+    int spare;                     /* a descriptor of nothing */
     size_t count;
     struct timer *sweep; /* deadlines */
     bool sweeping;
     int64_t sweep_ns;
-    struct event *reaper;
+    struct event *turn_end;
     bool draining;
     int64_t drain_limit, idle_until;
     void (*drained)(void *arg);
     void *drained_arg;
-    time_t date_second;
-    char date[32];
 };
 
 /* http_connection.c */
-void http_connection_new(struct http_server *server, int fd, const struct sockaddr *peer, bool surplus);
-/* Takes the steps that are possible now, and waits for what is needed for the next. */
+/* surplus: it is one too many, and will be told so. */
+struct http_connection *http_connection_new(struct http_server *server, bool surplus);
+/* Once it has its descriptor. */
+void http_connection_begin(struct http_connection *connection);
+/* Takes the steps that are possible now. */
 void http_connection_run(struct http_connection *connection);
 void http_connection_close(struct http_connection *connection);
-void http_connection_free(struct http_connection *connection);
+void http_connection_free(struct http_connection *connection); /* once closed */
 void http_connection_expire(struct http_connection *connection, int64_t now);
-/* Decides whether the connection can go on after the response; then the response is put into `out`, then the
- * request is freed, then it is sent. */
+/* Gives its request to evhttp. False where evhttp did not take it: the connection is closed then. */
+bool http_connection_pass(struct http_connection *connection);
+/* Decides whether the connection can go on after the response. */
 void http_connection_answering(struct http_connection *connection);
-void http_connection_answered(struct http_connection *connection);
-/* Gives the descriptor and the unread bytes away; the connection is dead. */
+/* Frees the request and sends. */
+void http_connection_answer(struct http_connection *connection, int status, const char *reason,
+                            struct str body);
+/* Gives the descriptor (-1: the process has none left) and the unread bytes away; the connection is dead. */
 int http_connection_release(struct http_connection *connection, struct buf *unread);
 
 /* http_serve.c */
@@ -128,17 +150,20 @@ void http_serve_refusal(struct http_connection *connection, int status, const ch
 /* http_request.c */
 struct http_request *http_request_new(struct http_connection *connection, struct str head);
 void http_request_free(struct http_request *request);
+/* What evhttp gets to read: the request in one form of our own making, so that the two of us cannot
+ * understand it differently. The body is lent, not copied. */
+void http_request_render(const struct http_request *request, struct evbuffer *out);
 
 /* http_target.c: fills path and query; -1 where they may not be served (400). */
 int http_target_decode(struct http_request *request, struct str target);
 bool http_params_decode(struct http_request *request);
+/* The part of a target that is a path and a query; empty where an absolute one has none. */
+struct str http_target_local(struct str target);
 
 /* http_response.c */
-const char *http_date(struct http_server *server);
 void http_format_date(time_t time, char out[32]);
 
 /* http_server.c */
-void http_server_added(struct http_server *server, struct http_connection *connection);
 void http_server_removed(struct http_server *server, struct http_connection *connection);
 
 #endif

@@ -1,6 +1,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <event2/buffer.h>
+#include <event2/http.h>
+
 #include "base/clock.h"
 #include "base/id.h"
 #include "net/http_internal.h"
@@ -33,6 +36,7 @@ struct http_request *http_request_new(struct http_connection *connection, struct
     request->raw = arena_dup(request->arena, head).ptr;
     request->method = connection->head.method;
     request->started = clock_monotonic();
+    TAILQ_INIT(&request->response_fields);
     choose_id(request);
     return request;
 }
@@ -43,14 +47,9 @@ void http_request_free(struct http_request *request)
         request->drop_user(request->user);
     vec_free(&request->query);
     buf_free(&request->body);
-    buf_free(&request->response_fields);
+    evhttp_clear_headers(&request->response_fields);
     arena_free(request->arena);
     free(request);
-}
-
-enum http_method http_method(const struct http_request *request)
-{
-    return request->method;
 }
 
 const char *http_method_name(enum http_method method)
@@ -72,6 +71,70 @@ const char *http_method_name(enum http_method method)
         return "OPTIONS";
     }
     return "";
+}
+
+/* ---- for evhttp ---- */
+
+/* Of the connection and the framing, not of the request; evhttp would act on some of them. */
+static bool of_connection(struct str name)
+{
+    static const char *const names[] = {"connection", "content-length",    "expect",
+                                        "keep-alive", "proxy-connection",  "te",
+                                        "trailer",    "transfer-encoding", "upgrade"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (http_name_equal(name, names[i]))
+            return true;
+    return false;
+}
+
+/* "//x" would be a host to evhttp; "/.//x" is the same path (RFC 3986, 3.3 and 5.2.4). */
+static void render_target(struct buf *out, struct str target)
+{
+    target = http_target_local(target);
+    if (target.len == 0 || *target.ptr == '?')
+        buf_putc(out, '/');
+    else if (target.len > 1 && target.ptr[0] == '/' && target.ptr[1] == '/')
+        buf_puts(out, "/.");
+    buf_put(out, target);
+}
+
+/* evhttp reads no body behind other methods, and would take it for the next request. */
+static struct str evhttp_body(const struct http_request *request)
+{
+    bool wanted = request->method & (HTTP_POST | HTTP_PUT | HTTP_PATCH);
+    return wanted ? buf_str(&request->body) : (struct str){0};
+}
+
+void http_request_render(const struct http_request *request, struct evbuffer *out)
+{
+    const struct http_head *head = &request->connection->head;
+    struct str body = evhttp_body(request);
+    struct buf text = BUF_EMPTY;
+    buf_puts(&text, request->method ? http_method_name(request->method) : "GET");
+    buf_putc(&text, ' ');
+    render_target(&text, http_span_str(request->raw, head->target));
+    buf_puts(&text, " HTTP/1.1\r\n");
+    for (size_t i = 0; i < head->fields.count; i++) {
+        struct str name = http_span_str(request->raw, head->fields.items[i].name);
+        if (of_connection(name))
+            continue;
+        buf_put(&text, name);
+        buf_puts(&text, ": ");
+        buf_put(&text, http_span_str(request->raw, head->fields.items[i].value));
+        buf_puts(&text, "\r\n");
+    }
+    buf_printf(&text, "Content-Length: %zu\r\n\r\n", body.len);
+    evbuffer_add(out, text.ptr, text.len);
+    if (body.len)
+        evbuffer_add_reference(out, body.ptr, body.len, NULL, NULL);
+    buf_free(&text);
+}
+
+/* ---- for the handlers ---- */
+
+enum http_method http_method(const struct http_request *request)
+{
+    return request->method;
 }
 
 struct str http_path(const struct http_request *request)

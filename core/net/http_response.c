@@ -1,5 +1,8 @@
+#include <stdio.h>
 #include <string.h>
 #include <time.h>
+
+#include <event2/http.h>
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -55,16 +58,6 @@ void http_format_date(time_t time, char out[32])
     strftime(out, 32, "%a, %d %b %Y %H:%M:%S GMT", &tm);
 }
 
-const char *http_date(struct http_server *server)
-{
-    time_t now = time(NULL);
-    if (now != server->date_second) {
-        server->date_second = now;
-        http_format_date(now, server->date);
-    }
-    return server->date;
-}
-
 void http_set_header(struct http_request *request, const char *name, const char *value)
 {
     for (const char *at = value; *at; at++)
@@ -72,25 +65,28 @@ void http_set_header(struct http_request *request, const char *name, const char 
             LOG(LOG_ERROR, "http.header_dropped", log_text("name", name), log_text("id", request->id));
             return;
         }
-    buf_printf(&request->response_fields, "%s: %s\r\n", name, value);
+    evhttp_add_header(&request->response_fields, name, value);
 }
 
-static void write_head(struct http_request *request, int status, const char *content_type, size_t length)
+/* evhttp adds Date and the Content-Length of what it sends. */
+static void put_fields(struct http_request *request, const char *content_type, size_t length)
 {
-    struct http_connection *connection = request->connection;
-    struct buf *out = &connection->out;
-    buf_printf(out, "HTTP/1.1 %d %s\r\nDate: %s\r\nX-Request-Id: %s\r\nX-Content-Type-Options: nosniff\r\n",
-               status, reason_of(status), http_date(connection->server), request->id);
-    buf_add(out, request->response_fields.ptr, request->response_fields.len);
+    const struct http_connection *connection = request->connection;
+    struct evkeyvalq *out = evhttp_request_get_output_headers(request->evhttp);
+    evhttp_add_header(out, "X-Request-Id", request->id);
+    evhttp_add_header(out, "X-Content-Type-Options", "nosniff");
+    TAILQ_CONCAT(out, &request->response_fields, next);
     if (content_type)
-        buf_printf(out, "Content-Type: %s\r\n", content_type);
-    if (status != 204 && status != 304)
-        buf_printf(out, "Content-Length: %zu\r\n", length);
+        evhttp_add_header(out, "Content-Type", content_type);
+    if (request->method == HTTP_HEAD) {
+        char text[24];
+        snprintf(text, sizeof text, "%zu", length);
+        evhttp_add_header(out, "Content-Length", text);
+    }
     if (connection->close_after)
-        buf_puts(out, "Connection: close\r\n");
+        evhttp_add_header(out, "Connection", "close");
     else if (connection->head.minor == 0)
-        buf_puts(out, "Connection: keep-alive\r\n");
-    buf_puts(out, "\r\n");
+        evhttp_add_header(out, "Connection", "keep-alive");
 }
 
 static void observe(struct http_request *request, int status)
@@ -106,24 +102,19 @@ void http_respond(struct http_request *request, int status, const char *content_
     owner_check(&connection->server->owner, "an HTTP request");
     INVARIANT(connection->request == request);
     http_connection_answering(connection);
+    if (!request->evhttp && !http_connection_pass(connection))
+        return;
     bool bare = status == 204 || status == 304;
-    write_head(request, status, bare ? NULL : content_type, body.len);
-    if (!bare && request->method != HTTP_HEAD)
-        buf_add(&connection->out, body.ptr, body.len);
+    put_fields(request, bare ? NULL : content_type, body.len);
     observe(request, status);
-    http_request_free(request);
-    http_connection_answered(connection);
+    if (bare || request->method == HTTP_HEAD)
+        body.len = 0;
+    http_connection_answer(connection, status, reason_of(status), body);
 }
 
 void http_respond_json(struct http_request *request, int status, struct str body)
 {
     http_respond(request, status, "application/json", body);
-}
-
-static bool has_response_field(const struct http_request *request, const char *start)
-{
-    const struct buf *fields = &request->response_fields;
-    return fields->len && memmem(fields->ptr, fields->len, start, strlen(start));
 }
 
 void http_problem_field(struct http_request *request, int status, const char *detail, const char *field,
@@ -143,7 +134,7 @@ void http_problem_field(struct http_request *request, int status, const char *de
     }
     buf_json_kstr(&body, "trace_id", str_from(request->id));
     buf_putc(&body, '}');
-    if ((status == 429 || status == 503) && !has_response_field(request, "Retry-After: "))
+    if ((status == 429 || status == 503) && !evhttp_find_header(&request->response_fields, "Retry-After"))
         http_set_header(request, "Retry-After", "1");
     http_respond(request, status, "application/problem+json", buf_str(&body));
     buf_free(&body);

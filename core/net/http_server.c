@@ -7,10 +7,14 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <event2/buffer.h>
 #include <event2/event.h>
+#include <event2/http.h>
+#include <event2/listener.h>
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -111,52 +115,75 @@ int http_listen(const char *address, int *fd, int *port, struct err *err)
     return result;
 }
 
+/* ---- the end of a turn ---- */
+
+static void put_off(struct http_server *server, struct http_connection *connection)
+{
+    if (!connection->is_later) {
+        connection->is_later = true;
+        connection->later = server->later;
+        server->later = connection;
+    }
+    event_active(server->turn_end, EV_TIMEOUT, 0);
+}
+
+static void finish_turn(struct http_server *server)
+{
+    while (server->later) {
+        struct http_connection *connection = server->later;
+        server->later = connection->later;
+        connection->is_later = false;
+        if (connection->state == HTTP_STATE_DEAD)
+            http_connection_free(connection);
+        else
+            http_connection_begin(connection);
+    }
+}
+
 /* ---- accepting ---- */
 
-static void watch_listeners(struct http_server *server);
-
-static void pause_accepting(struct http_server *server)
+static void accept_more(struct http_server *server, bool more)
 {
-    LOG(LOG_ERROR, "http.accept_failed", log_text("reason", strerror(errno)));
     for (struct http_listener *listener = server->listeners; listener; listener = listener->next) {
-        loop_unwatch_fd(listener->watch);
-        listener->watch = NULL;
+        struct evconnlistener *accepts = evhttp_bound_socket_get_listener(listener->bound);
+        if (more)
+            evconnlistener_enable(accepts);
+        else
+            evconnlistener_disable(accepts);
     }
-    timer_start(server->accept_again, ACCEPT_PAUSE_NS, false);
+    server->accepting = more;
 }
 
-/* One a turn: a worker that took all that wait would keep them from the others for as long as they live. */
-static void on_acceptable(int listening, void *arg)
+static void on_turn_end(evutil_socket_t fd, short what, void *arg)
 {
-    struct http_listener *listener = arg;
-    struct http_server *server = listener->server;
-    struct sockaddr_storage peer = {0};
-    socklen_t len = sizeof peer;
-    int fd = accept4(listening, (struct sockaddr *)&peer, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
-    if (fd < 0) {
-        if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)
-            pause_accepting(server);
-        return;
-    }
-    size_t open = atomic_fetch_add(&open_connections, 1);
-    if (open >= server->limits.connections + SURPLUS_MAX) {
-        atomic_fetch_sub(&open_connections, 1);
-        close(fd);
-        return;
-    }
-    http_connection_new(server, fd, (struct sockaddr *)&peer, open >= server->limits.connections);
+    (void)fd, (void)what;
+    struct http_server *server = arg;
+    finish_turn(server);
+    if (!server->accepting && !server->out_of_descriptors)
+        accept_more(server, true);
 }
 
-static void watch_listeners(struct http_server *server)
+/* evhttp keeps the argument of its listeners for itself: whose this one is has to be looked up. */
+static _Thread_local struct http_server *accepting_here;
+
+static void on_accept_failed(struct evconnlistener *listener, void *evhttp)
 {
-    for (struct http_listener *listener = server->listeners; listener; listener = listener->next)
-        if (!listener->watch)
-            listener->watch = loop_watch_fd(server->loop, listener->fd, on_acceptable, listener);
+    (void)listener;
+    LOG(LOG_ERROR, "http.accept_failed", log_text("reason", strerror(errno)));
+    for (struct http_server *server = accepting_here; server; server = server->next_accepting) {
+        if (server->evhttp != evhttp)
+            continue;
+        server->out_of_descriptors = true;
+        accept_more(server, false);
+        timer_start(server->accept_again, ACCEPT_PAUSE_NS, false);
+    }
 }
 
 static void on_accept_again(void *arg)
 {
-    watch_listeners(arg);
+    struct http_server *server = arg;
+    server->out_of_descriptors = false;
+    accept_more(server, true);
 }
 
 int http_server_accept(struct http_server *server, int fd, struct err *err)
@@ -164,20 +191,29 @@ int http_server_accept(struct http_server *server, int fd, struct err *err)
     int own = fcntl(fd, F_DUPFD_CLOEXEC, 3);
     if (own < 0)
         return err_errno(err, ERR_IO, errno, "cannot share the listening socket");
+    if (!server->listeners) {
+        server->next_accepting = accepting_here;
+        accepting_here = server;
+    }
     struct http_listener *listener = mem_zalloc(1, sizeof *listener);
-    *listener = (struct http_listener){.next = server->listeners, .server = server, .fd = own};
+    listener->next = server->listeners;
+    listener->bound = evhttp_accept_socket_with_handle(server->evhttp, own);
+    evconnlistener_set_error_cb(evhttp_bound_socket_get_listener(listener->bound), on_accept_failed);
     server->listeners = listener;
-    watch_listeners(server);
     return 0;
 }
 
 static void stop_accepting(struct http_server *server)
 {
+    struct http_server **at = &accepting_here;
+    while (*at && *at != server)
+        at = &(*at)->next_accepting;
+    if (*at)
+        *at = server->next_accepting;
     while (server->listeners) {
         struct http_listener *listener = server->listeners;
         server->listeners = listener->next;
-        loop_unwatch_fd(listener->watch);
-        close(listener->fd);
+        evhttp_del_accept_socket(server->evhttp, listener->bound);
         free(listener);
     }
     timer_stop(server->accept_again);
@@ -204,7 +240,7 @@ static void start_sweeping(struct http_server *server)
     timer_start(server->sweep, server->sweep_ns, true);
 }
 
-void http_server_added(struct http_server *server, struct http_connection *connection)
+static void add(struct http_server *server, struct http_connection *connection)
 {
     connection->next = server->connections;
     connection->link = &server->connections;
@@ -220,26 +256,32 @@ void http_server_removed(struct http_server *server, struct http_connection *con
     *connection->link = connection->next;
     if (connection->next)
         connection->next->link = connection->link;
-    connection->next = server->dead;
-    server->dead = connection;
     server->count--;
     atomic_fetch_sub(&open_connections, 1);
-    event_active(server->reaper, EV_TIMEOUT, 0);
+    put_off(server, connection);
 }
 
-static void free_dead(struct http_server *server)
+/* evhttp has accepted a connection and asks for its bufferevent; the descriptor comes right after. One a
+ * turn: a worker that took all that wait would keep them from the others for as long as they live. */
+static struct bufferevent *on_accepted(struct event_base *base, void *arg)
 {
-    while (server->dead) {
-        struct http_connection *connection = server->dead;
-        server->dead = connection->next;
-        http_connection_free(connection);
-    }
+    (void)base;
+    struct http_server *server = arg;
+    size_t open = atomic_fetch_add(&open_connections, 1);
+    struct http_connection *connection = http_connection_new(server, open >= server->limits.connections);
+    add(server, connection);
+    if (open >= server->limits.connections + SURPLUS_MAX)
+        http_connection_close(connection);
+    put_off(server, connection);
+    accept_more(server, false);
+    return connection->filter;
 }
 
-static void on_reap(evutil_socket_t fd, short what, void *arg)
+static void on_request(struct evhttp_request *evhttp, void *arg)
 {
-    (void)fd, (void)what;
-    free_dead(arg);
+    struct http_server *server = arg;
+    INVARIANT(server->passing && !server->passing->evhttp);
+    server->passing->evhttp = evhttp;
 }
 
 /* ---- draining ---- */
@@ -311,7 +353,16 @@ struct http_server *http_server_new(struct loop *loop, const struct http_limits 
     server->accept_again = timer_new(loop, on_accept_again, server);
     server->sweep = timer_new(loop, on_sweep, server);
     server->sweep_ns = sweep_interval(&server->limits);
-    server->reaper = event_new(loop_base(loop), -1, 0, on_reap, server);
+    server->turn_end = event_new(loop_base(loop), -1, 0, on_turn_end, server);
+    server->spare = eventfd(0, EFD_CLOEXEC);
+    server->scratch = evbuffer_new();
+    server->evhttp = evhttp_new(loop_base(loop));
+    evhttp_set_bevcb(server->evhttp, on_accepted, server);
+    evhttp_set_gencb(server->evhttp, on_request, server);
+    evhttp_set_default_content_type(server->evhttp, NULL);
+    evhttp_set_allowed_methods(server->evhttp, EVHTTP_REQ_GET | EVHTTP_REQ_POST | EVHTTP_REQ_PUT |
+                                                   EVHTTP_REQ_PATCH | EVHTTP_REQ_DELETE | EVHTTP_REQ_HEAD |
+                                                   EVHTTP_REQ_OPTIONS);
     return server;
 }
 
@@ -322,10 +373,14 @@ void http_server_free(struct http_server *server)
     stop_accepting(server);
     while (server->connections)
         http_connection_close(server->connections);
-    free_dead(server);
+    finish_turn(server);
+    evhttp_free(server->evhttp);
+    evbuffer_free(server->scratch);
+    if (server->spare >= 0)
+        close(server->spare);
     timer_free(server->accept_again);
     timer_free(server->sweep);
-    event_free(server->reaper);
+    event_free(server->turn_end);
     http_router_free(server->router);
     free(server);
 }

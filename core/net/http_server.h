@@ -1,9 +1,9 @@
-/* HTTP/1.1 server: one per worker, on its loop, all accepting from one listening socket. Strict: what could
- * smuggle or stall is refused and the connection closed before a handler runs (RFC 9112). The strict reader
- * is the only one (http_guard.h): a library behind it would read the same bytes a second time, and smuggling
- * is two readers that disagree. Handlers run on the worker; they answer at once, or keep the request and
- * answer later on the same thread. Requests of one connection are answered one after the other, pipelined
- * ones too. Everything is called on the loop's thread unless said otherwise.
+/* HTTP/1.1 server on evhttp: one per worker, on its loop, all accepting from one listening socket. In front
+ * of evhttp stands a strict reader (http_guard.h): what could smuggle or stall is refused and the connection
+ * closed before evhttp sees a byte of it (RFC 9112). What is accepted evhttp gets one request at a time, in a
+ * form written anew, so that it cannot be understood in two ways. Handlers run on the worker; they answer at
+ * once, or keep the request and answer later on the same thread. Requests of one connection are answered one
+ * after the other, pipelined ones too. Everything is called on the loop's thread unless said otherwise.
  */
 #ifndef LUNETTE_NET_HTTP_SERVER_H
 #define LUNETTE_NET_HTTP_SERVER_H
@@ -114,7 +114,8 @@ void http_pause(struct http_request *request, bool pause);
 bool http_respond_file(struct http_request *request, const char *root, struct str path);
 
 /* Hands the connection over to a WebSocket server, within the call or while the request is kept: `taken` gets
- * the descriptor (it owns it) and what the client already sent behind the request. The request is gone. */
+ * the descriptor (it owns it; -1: the process has none left, the client is cut off) and what the client
+ * already sent behind the request. The request is gone. */
 void http_take_connection(struct http_request *request, void (*taken)(int fd, struct buf *extra, void *arg),
                           void *arg);
 

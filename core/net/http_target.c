@@ -68,8 +68,7 @@ static int decode_query(struct http_request *request, struct str query)
     return 0;
 }
 
-/* The part of an absolute target that is a path; "/" where it has none. */
-static struct str strip_authority(struct str target)
+struct str http_target_local(struct str target)
 {
     if (target.len == 0 || *target.ptr == '/' || *target.ptr == '*')
         return target;
@@ -82,7 +81,7 @@ static struct str strip_authority(struct str target)
 
 int http_target_decode(struct http_request *request, struct str target)
 {
-    target = strip_authority(target);
+    target = http_target_local(target);
     const char *mark = target.len ? memchr(target.ptr, '?', target.len) : NULL;
     struct str path = {target.ptr, mark ? (size_t)(mark - target.ptr) : target.len};
     struct str query = {0};

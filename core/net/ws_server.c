@@ -129,9 +129,10 @@ static void on_taken(int fd, struct buf *extra, void *arg)
     adoption->fd = fd;
     buf_add(&adoption->bytes, extra->ptr, extra->len);
     struct ws_input input = {.kind = WS_INPUT_ADOPT, .adoption = adoption};
-    if (push(handover->server, input, SIZE_MAX)) /* bounded by the number of clients */
+    if (fd >= 0 && push(handover->server, input, SIZE_MAX)) /* bounded by the number of clients */
         return;
-    close(fd);
+    if (fd >= 0)
+        close(fd);
     atomic_fetch_sub(&handover->server->count, 1);
     ws_adoption_free(adoption);
 }

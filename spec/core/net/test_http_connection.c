@@ -2,7 +2,9 @@
  */
 #include "trial.h"
 
+#include <fcntl.h>
 #include <sys/ioctl.h>
+#include <sys/resource.h>
 
 /* ---- handlers ---- */
 
@@ -475,6 +477,37 @@ static void too_many_connections_are_told_so(void **state)
     trial_stop(&trial);
 }
 
+static void accepts_again_once_there_are_descriptors(void **state)
+{
+    (void)state;
+    struct answer answer = client_ask(trial.port, "GET /now?n=0 HTTP/1.1\r\nHost: a\r\n\r\n");
+    assert_body(answer, "0"); /* it has started */
+    answer_free(&answer);
+    wait_for_connections(0);
+    struct rlimit before, few;
+    int waiting = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), taken[256], count = 0;
+    getrlimit(RLIMIT_NOFILE, &before);
+    few = (struct rlimit){.rlim_cur = 200, .rlim_max = before.rlim_max};
+    setrlimit(RLIMIT_NOFILE, &few);
+    while (count < 256 && (taken[count] = fcntl(waiting, F_DUPFD_CLOEXEC, 3)) >= 0)
+        count++;
+    struct sockaddr_in address = {.sin_family = AF_INET,
+                                  .sin_port = htons((uint16_t)trial.port),
+                                  .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    assert_int_equal(connect(waiting, (struct sockaddr *)&address, sizeof address), 0);
+    client_puts(waiting, "GET /now?n=1 HTTP/1.1\r\nHost: a\r\n\r\n");
+    struct buf nothing = BUF_EMPTY;
+    assert_int_equal(client_read(waiting, &nothing, 250), -1);
+    while (count > 0)
+        close(taken[--count]);
+    answer = client_answer(waiting, false, 10000);
+    assert_body(answer, "1");
+    setrlimit(RLIMIT_NOFILE, &before);
+    answer_free(&answer);
+    buf_free(&nothing);
+    close(waiting);
+}
+
 #define story(name) cmocka_unit_test_setup_teardown(name, start, stop)
 
 int main(void)
@@ -497,6 +530,7 @@ int main(void)
         cmocka_unit_test(a_client_that_does_not_read_is_given_up),
         cmocka_unit_test(time_in_a_handler_is_not_the_clients),
         cmocka_unit_test(too_many_connections_are_told_so),
+        story(accepts_again_once_there_are_descriptors),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
