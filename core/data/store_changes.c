@@ -60,6 +60,7 @@ static int visit_change(struct store_reader *reader, sqlite3_stmt *row, const st
     return result;
 }
 
+/* long: where to begin, how much and in which view are three plain values, and a visitor is two */
 int store_changes(struct store_reader *reader, uint64_t seq, size_t max, bool row,
                   int (*visit)(uint64_t seq, bool is_new, struct str customer, struct str json, void *arg),
                   void *arg, bool *trimmed, struct err *err)

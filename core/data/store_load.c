@@ -18,6 +18,7 @@ int64_t store_family(struct str rule_id, struct str customer, struct str dedup_k
 }
 
 /* The index holds a hash, so each row is held against the names themselves. */
+/* long: a family has three names, and a list that is filled is three values */
 int store_load_family(struct store *store, struct str rule_id, struct str customer, struct str dedup_key,
                       struct threat **threats, size_t max, size_t *count, struct err *err)
 {

@@ -109,6 +109,7 @@ int store_add_members(struct store *store, const char *threat_id, const struct i
     return 0;
 }
 
+/* long: the columns of a note */
 int store_add_note(struct store *store, const char *threat_id, int64_t now_ns, struct str author,
                    struct str text, struct str signature, int64_t *note_id, struct err *err)
 {
@@ -133,6 +134,7 @@ static int check_object(struct str text, struct err *err)
     return object ? 0 : err_set(err, ERR_INVALID, "expected a JSON object as the detail of an audit record");
 }
 
+/* long: the columns of an audit record */
 int store_audit(struct store *store, int64_t now_ns, struct str who, struct str action, struct str target,
                 struct str detail_json, struct err *err)
 {
