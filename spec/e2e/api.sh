@@ -138,6 +138,12 @@ metrics_are_prometheus() {
 }
 check "e2e: /metrics is Prometheus text" metrics_are_prometheus
 
+metrics_are_documented() {
+  diff <(sed -nE 's/^# HELP (lunette_[a-z_]+) .*/\1/p' "$WORK/metrics" | sort) \
+    <(grep -oE '`lunette_[a-z_]+`' "$TOP/docs/operations.md" | tr -d '`' | sort -u)
+}
+check "e2e: docs/operations.md names every metric, and no other" metrics_are_documented
+
 logs_hold_no_values() {
   jq -e -c 'has("time") and has("level") and has("event")' "$LOG" | sort -u
   if grep -E 'ana|192\.0\.2\.7' "$LOG"; then return 1; fi

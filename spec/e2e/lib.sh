@@ -10,14 +10,24 @@ LUNETTE=${LUNETTE:-$BUILD/lunette}
 PATIENCE=${PATIENCE:-$([ "$PRESET" = release ] && echo 20 || echo 90)} # seconds until a condition has failed
 WORK=$(mktemp -d)                                                      # gone at the end
 DATA=$WORK/data RULES=$TOP/rules PLUGINS=$TOP/plugins
-LOG=$WORK/server.log
+LOG=$WORK/server.log # of the last start
 PID='' PORT='' URL=''
 STARTED=() # process ids to end
+export ASAN_OPTIONS=${ASAN_OPTIONS:-detect_stack_use_after_return=1} TSAN_OPTIONS=${TSAN_OPTIONS:-halt_on_error=1}
+
+# What a sanitizer said of any server is a failure of its own, whatever the tests saw.
+sanitizers_are_silent() {
+  local said
+  said=$(grep -hE -A 30 'Sanitizer|runtime error:' "$WORK"/*.log) || return 0
+  not_ok "e2e: $(basename "$0" .sh): a sanitizer complained"
+  explain <<<"$said"
+}
 
 cleanup() {
   local pid
   for pid in "${STARTED[@]}"; do kill -KILL "$pid" 2>/dev/null || true; done
   wait 2>/dev/null || true
+  sanitizers_are_silent
   rm -rf "$WORK"
 }
 trap cleanup EXIT
@@ -54,9 +64,9 @@ is_ready_or_gone() {
 
 # server_begin [FLAG...]: starts a server without waiting. A second start uses the same data folder.
 server_begin() {
-  : >"$LOG"
+  LOG=$WORK/server.${#STARTED[@]}.log
   "$LUNETTE" serve --listen "127.0.0.1:${LISTEN_PORT:-0}" --data "$DATA" --rules "$RULES" --plugins "$PLUGINS" \
-    "$@" >"$WORK/server.out" 2>"$LOG" </dev/null &
+    "$@" >"$WORK/server.out" 2>>"$LOG" </dev/null &
   PID=$!
   STARTED+=("$PID")
 }
