@@ -19,7 +19,8 @@
 #define HEARTBEAT_NS                                                                                         \
     (200 * NS_PER_MS) /* an idle loop must turn, or it could not be told from a stuck one                    \
                        */
-#define REPORT_NS (1 * NS_PER_S)
+#define REPORT_NS    (1 * NS_PER_S)
+#define REFERENCE_NS (1 * NS_PER_MS)
 
 struct watchdog_slot {
     struct watchdog_slot *next;
@@ -30,11 +31,16 @@ struct watchdog_slot {
     void (*overdue)(void *arg);
     void *arg;
 
-    /* `call` is odd while a call runs; the two others belong to it. */
+    /* `call` is odd while a call runs; the two others belong to it. Only the worker writes them. */
     _Atomic uint64_t call;
-    _Atomic int64_t started, budget;
-    _Atomic uint64_t named; /* the call that the watchdog found overdue */
+    _Atomic int64_t started, budget; /* started: the thread's CPU time then, or up to REFERENCE_NS more */
+    _Atomic uint64_t named;          /* the call that the watchdog found overdue */
     atomic_bool dump;
+    /* The worker's own. */
+    struct {
+        int64_t cpu, wall;
+    } reference; /* both clocks at one moment */
+    int64_t entered;
 
     struct loop *loop;
     struct timer *heartbeat;
@@ -81,8 +87,9 @@ static void on_signal(int signum)
  * coroutine that ended meanwhile. */
 static void check_call(struct watchdog_slot *slot)
 {
-    uint64_t call = atomic_load(&slot->call);
-    int64_t started = atomic_load(&slot->started), budget = atomic_load(&slot->budget);
+    uint64_t call = atomic_load_explicit(&slot->call, memory_order_acquire);
+    int64_t started = atomic_load_explicit(&slot->started, memory_order_acquire);
+    int64_t budget = atomic_load_explicit(&slot->budget, memory_order_acquire);
     if (!(call & 1) || atomic_load(&slot->call) != call)
         return;
     struct timespec used;
@@ -211,6 +218,15 @@ static void beat(void *arg)
     (void)arg;
 }
 
+/* A thread's CPU time costs a system call, dearer than most calls watched here; the monotonic clock costs
+ * none. So CPU time is asked at most once in REFERENCE_NS. Since then the thread used no more of it than time
+ * went by: that bounds what it had used when a call began. */
+static void take_reference(struct watchdog_slot *slot, int64_t wall)
+{
+    slot->reference.cpu = clock_thread_cpu();
+    slot->reference.wall = wall;
+}
+
 struct watchdog_slot *watchdog_slot_new(struct watchdog *dog, const char *name, struct loop *loop,
                                         int64_t stuck_ns, void (*overdue)(void *arg), void *arg)
 {
@@ -225,6 +241,7 @@ struct watchdog_slot *watchdog_slot_new(struct watchdog *dog, const char *name, 
     slot->stuck_ns = stuck_ns;
     slot->loop = loop;
     slot->turned_at = clock_monotonic();
+    take_reference(slot, slot->turned_at);
     if (loop) {
         slot->turns = loop_turns(loop);
         slot->heartbeat = timer_new(loop, beat, NULL);
@@ -260,13 +277,28 @@ void watchdog_enter(struct watchdog_slot *slot, int64_t budget_ns)
 {
     uint64_t call = atomic_load_explicit(&slot->call, memory_order_relaxed);
     INVARIANT(!(call & 1));
-    atomic_store(&slot->budget, budget_ns);
-    atomic_store(&slot->started, clock_thread_cpu());
-    atomic_store(&slot->call, call + 1);
+    int64_t now = clock_monotonic();
+    if (now - slot->reference.wall >= REFERENCE_NS)
+        take_reference(slot, now);
+    slot->entered = now;
+    atomic_store_explicit(&slot->budget, budget_ns, memory_order_release);
+    atomic_store_explicit(&slot->started, slot->reference.cpu + (now - slot->reference.wall),
+                          memory_order_release);
+    atomic_store_explicit(&slot->call, call + 1, memory_order_release);
+    atomic_signal_fence(memory_order_seq_cst); /* the handler sees a call begin before anything of it */
 }
 
 int64_t watchdog_leave(struct watchdog_slot *slot)
 {
-    atomic_fetch_add(&slot->call, 1);
-    return clock_thread_cpu() - atomic_load_explicit(&slot->started, memory_order_relaxed);
+    uint64_t call = atomic_load_explicit(&slot->call, memory_order_relaxed);
+    atomic_signal_fence(memory_order_seq_cst);
+    atomic_store_explicit(&slot->call, call + 1, memory_order_release);
+    atomic_signal_fence(memory_order_seq_cst);
+    int64_t now = clock_monotonic(), wall = now - slot->entered;
+    if (wall < REFERENCE_NS)
+        return wall;
+    int64_t before = slot->reference.cpu;
+    take_reference(slot, now);
+    int64_t used = slot->reference.cpu - before;
+    return used < wall ? used : wall;
 }

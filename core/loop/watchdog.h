@@ -24,7 +24,10 @@ struct watchdog_slot *watchdog_slot_new(struct watchdog *dog, const char *name, 
 void watchdog_slot_free(struct watchdog_slot *slot);
 
 /* Around one call: budget in CPU time of this thread. Nothing is armed unless the budget is overrun. Calls do
- * not nest. watchdog_leave returns the CPU time used (ns). */
+ * not nest. Cheap: mostly no system call, so the thread's CPU time at a call's begin is known to 1 ms only.
+ * Both sides of that are safe: a call is never overdue before its budget is used up, and at the latest 1 ms
+ * of CPU time and one poll after. watchdog_leave returns the CPU time used (ns): never less, at most 1 ms
+ * more. */
 void watchdog_enter(struct watchdog_slot *slot, int64_t budget_ns);
 int64_t watchdog_leave(struct watchdog_slot *slot);
 

@@ -85,6 +85,38 @@ static void only_time_on_the_processor_inside_a_call_counts(void **state)
     assert_int_equal(caller.kills, 0);
 }
 
+/* Calls that follow one another closely share one look at the processor's clock; what each reports still
+ * holds all that it used, and little of what others used or of the time it waited. */
+static void a_call_reports_what_it_used(void **state)
+{
+    (void)state;
+    struct caller caller = {0};
+    killed = 0;
+    struct watchdog *dog = watchdog_start(NULL);
+    struct watchdog_slot *slot = watchdog_slot_new(dog, "caller", NULL, 0, kill_call, &caller.kills);
+    static const int64_t lengths[] = {0, 20000, 300000, 3 * NS_PER_MS, 900000, 7 * NS_PER_MS};
+    for (size_t i = 0; i < 30 * sizeof lengths / sizeof lengths[0]; i++) {
+        int64_t around = clock_thread_cpu();
+        watchdog_enter(slot, 10 * NS_PER_S);
+        int64_t inside = clock_thread_cpu();
+        spin(lengths[i % (sizeof lengths / sizeof lengths[0])]);
+        inside = clock_thread_cpu() - inside;
+        int64_t used = watchdog_leave(slot);
+        around = clock_thread_cpu() - around;
+        assert_true(used >= inside - inside / 1000); /* the two clocks need not run equally fast */
+        assert_true(used <= around + 2 * NS_PER_MS);
+    }
+    for (int i = 0; i < 5; i++) {
+        spin(2 * NS_PER_MS);
+        watchdog_enter(slot, 20 * NS_PER_MS);
+        usleep(100000);
+        assert_true(watchdog_leave(slot) < 20 * NS_PER_MS);
+    }
+    watchdog_slot_free(slot);
+    watchdog_stop(dog);
+    assert_int_equal(caller.kills, 0);
+}
+
 static void signal_without_an_overdue_call_does_nothing(void **state)
 {
     (void)state;
@@ -178,6 +210,7 @@ int main(void)
         cmocka_unit_test(stuck_loop_ends_the_process),
         cmocka_unit_test(overdue_call_is_interrupted),
         cmocka_unit_test(only_time_on_the_processor_inside_a_call_counts),
+        cmocka_unit_test(a_call_reports_what_it_used),
         cmocka_unit_test(signal_without_an_overdue_call_does_nothing),
         cmocka_unit_test(late_signal_never_hits_the_next_call),
         cmocka_unit_test(idle_loop_is_not_stuck),
