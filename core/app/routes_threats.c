@@ -374,6 +374,8 @@ static int patch_run(struct api_task *base, struct writer *writer, struct err *e
         return -1;
     if (change->has_status)
         threat->status = change->status;
+    if (threat->status == STATUS_RESOLVED)
+        writer_void_hints(writer); /* the next firing is a new threat, and its reply waits for it */
     if (change->has_assignee)
         threat->assignee = threat_keep(threat, change->assignee);
     if (change->has_verdict) {

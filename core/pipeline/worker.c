@@ -40,10 +40,10 @@ static void judge_part(struct worker *w, struct part *part)
     struct batch *batch = part->batch;
     struct detector *detector = worker_detector(w, batch->set);
     INVARIANT(detector != NULL);
-    if (w->hints_forgot != writer_forgot(w->writer)) {
-        w->hints_forgot = writer_forgot(w->writer);
+    unsigned voided = writer_hints_voided(w->writer);
+    if (w->hints_voided != voided)
         hints_forget(w->hints);
-    }
+    w->hints_voided = voided;
     part->verdict.hints = w->hints;
     for (size_t i = 0; i < part->count; i++) {
         const struct observation *o = &batch->observations.items[part->observations[i]];

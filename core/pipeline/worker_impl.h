@@ -50,7 +50,7 @@ struct worker {
     struct detector *detectors[WORKER_DETECTORS];
     struct detector *current;
     struct hints *hints;
-    unsigned hints_forgot; /* writer_forgot() that they are of */
+    unsigned hints_voided; /* writer_hints_voided() that they are of */
     struct timer *tick, *unpark;
     struct flight *parked_first, *parked_last;
     size_t parked, in_flight;

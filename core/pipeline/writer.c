@@ -20,7 +20,7 @@ struct writer {
     struct book *book;
     atomic_bool stop, failing, closed;
     _Atomic uint64_t durable;
-    atomic_uint forgot;
+    atomic_uint voided; /* how often the hints were */
 
     struct tally *tally;
     VEC(struct part *) waiting; /* parts whose answer waits for the commit */
@@ -452,10 +452,15 @@ const struct clock *writer_clock(const struct writer *w)
 void writer_forget(struct writer *w)
 {
     book_forget(w->book);
-    atomic_fetch_add(&w->forgot, 1);
+    writer_void_hints(w);
 }
 
-unsigned writer_forgot(const struct writer *w)
+void writer_void_hints(struct writer *w)
 {
-    return atomic_load_explicit(&w->forgot, memory_order_relaxed);
+    atomic_fetch_add(&w->voided, 1);
+}
+
+unsigned writer_hints_voided(const struct writer *w)
+{
+    return atomic_load(&w->voided);
 }

@@ -58,10 +58,11 @@ bool writer_ask(struct writer *writer, struct writer_task *task); /* false: busy
 /* For tasks, on the writer thread, within run. */
 struct store *writer_store(struct writer *writer);
 struct book *writer_book(struct writer *writer);
-/* Forgets the families in memory (the book must be clean), and tells the workers that their hints are void.
- */
+/* Forgets the families in memory (the book must be clean), and voids the hints. */
 void writer_forget(struct writer *writer);
-unsigned writer_forgot(const struct writer *writer); /* any thread: how often */
+/* What the workers remember of open threats is wrong from here on: one was resolved, or forgotten. */
+void writer_void_hints(struct writer *writer);
+unsigned writer_hints_voided(const struct writer *writer); /* any thread: how often */
 const struct clock *writer_clock(const struct writer *writer);
 
 #endif
