@@ -1,5 +1,6 @@
 /* Facts about a rule's source text that the Lua parser forgets: keys written twice in one table, the line of
- * a key, and the literal field paths its functions read. A tokenizer of Lua 5.4; never executes. */
+ * a key, the literal field paths its functions read and what they read of a parameter. A tokenizer of
+ * Lua 5.4; never executes. */
 #ifndef LUNETTE_LUA_SCAN_H
 #define LUNETTE_LUA_SCAN_H
 
@@ -20,6 +21,18 @@ unsigned lua_scan_key_line(const struct lua_scan *scan, struct str key, unsigned
  * source order. Over-inclusive on purpose. `except`: name of one function field whose body is left out
  * ("filter"), or NULL. Returns how many were written, at most `max`. */
 size_t lua_scan_paths(const struct lua_scan *scan, const char *except, struct str *paths, size_t max);
+
+/* What the function behind a key of the returned table reads of its second parameter p by name, as p.name or
+ * p["name"], nested functions included; each name once, with the line of its first read, in the order of the
+ * text. The function stands there itself or is a local one of the file. What is not plain (p handed on, a
+ * second name for it, a function from elsewhere) is not seen. Returns how many were written, at most `max`.
+ */
+struct lua_scan_read {
+    struct str name;
+    unsigned line;
+};
+size_t lua_scan_reads(const struct lua_scan *scan, const char *field, struct lua_scan_read *reads,
+                      size_t max);
 
 /* The table constructors of the text, each a number. Those behind a key or at a position are found where they
  * stand there literally: { … }, name { … } or name({ … }). LUA_SCAN_NONE: not found; it is fine as an

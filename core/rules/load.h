@@ -9,6 +9,12 @@
 #include "rules/loader.h"
 #include "rules/tree.h"
 
+/* What a callback reads of `group`. */
+struct load_reads {
+    const struct lua_scan_read *items;
+    size_t count;
+};
+
 /* A Lua file that was run. */
 struct load_file {
     const struct tree_file *from;
@@ -16,6 +22,7 @@ struct load_file {
     /* Literal paths that its functions read, all and without those of `filter`. */
     const struct str *paths, *paths_after_filter;
     size_t path_count, path_after_filter_count;
+    struct load_reads detect_reads, dedup_reads;
 };
 
 struct load {

@@ -93,6 +93,7 @@ static bool run_file(struct load *load, struct load_file *file)
 }
 
 #define PATHS_MAX 256
+#define READS_MAX 16
 
 static const struct str *scan_paths(struct load *load, const struct lua_scan *scan, const char *except,
                                     size_t *count)
@@ -105,7 +106,17 @@ static const struct str *scan_paths(struct load *load, const struct lua_scan *sc
     return paths;
 }
 
-/* What the text says and the values do not: keys written twice, the fields that functions read. */
+static struct load_reads scan_reads(struct load *load, const struct lua_scan *scan, const char *callback)
+{
+    struct lua_scan_read found[READS_MAX];
+    size_t count = lua_scan_reads(scan, callback, found, READS_MAX);
+    struct lua_scan_read *reads = arena_alloc(load->scratch, (count + 1) * sizeof(*reads));
+    for (size_t i = 0; i < count; i++)
+        reads[i] = (struct lua_scan_read){arena_dup(load->scratch, found[i].name), found[i].line};
+    return (struct load_reads){reads, count};
+}
+
+/* What the text says and the values do not: keys written twice, what functions read. */
 static void scan_file(struct load *load, struct load_file *file)
 {
     struct unit unit = {.load = load, .file = file};
@@ -116,6 +127,8 @@ static void scan_file(struct load *load, struct load_file *file)
         return;
     file->paths = scan_paths(load, scan, NULL, &file->path_count);
     file->paths_after_filter = scan_paths(load, scan, "filter", &file->path_after_filter_count);
+    file->detect_reads = scan_reads(load, scan, "detect");
+    file->dedup_reads = scan_reads(load, scan, "dedup_of");
     if (lua_scan_duplicate(scan, &key, &first, &second))
         unit_error(&unit, second, "the key \"%.*s\" is written twice in one table, first in line %u",
                    STR_ARG(key), first);

@@ -150,6 +150,18 @@ bool load_route(struct unit *unit, const struct lval *table, const char *key, st
     return true;
 }
 
+/* The other callbacks only describe a threat; these two decide which there are, and must not depend on how
+ * much of a group has arrived. */
+static void warn_of_group_reads(struct unit *unit, const char *callback, const struct load_reads *reads)
+{
+    for (size_t i = 0; i < reads->count; i++)
+        if (!str_is(reads->items[i].name, "key"))
+            unit_warn(unit, reads->items[i].line,
+                      "%s: group.%.*s depends on how much of the group has arrived, so two runs may give "
+                      "different threats; read nothing of group but group.key here",
+                      callback, STR_ARG(reads->items[i].name));
+}
+
 bool load_rule(struct unit *unit, struct rule *rule)
 {
     const struct lval *table = unit->file->value;
@@ -161,6 +173,10 @@ bool load_rule(struct unit *unit, struct rule *rule)
     load_callbacks(unit, table, rule);
     load_match(unit, table, rule);
     load_group(unit, table, rule);
+    if (rule->grouped) {
+        warn_of_group_reads(unit, "detect", &unit->file->detect_reads);
+        warn_of_group_reads(unit, "dedup_of", &unit->file->dedup_reads);
+    }
     load_tests(unit, table, rule);
     if (unit->errors == 0)
         bind_tests(unit, lval_get(table, "match"), rule);

@@ -109,6 +109,60 @@ static void paths_read_in_functions_are_found(void **state)
     assert_int_equal(lua_scan_paths(s, NULL, paths, 2), 2);
 }
 
+/* "name:line name:line " */
+static void assert_reads(void **state, const char *text, const char *field, const char *expected)
+{
+    struct lua_scan_read reads[8];
+    size_t count = lua_scan_reads(scan(state, text), field, reads, 8);
+    char got[256] = "";
+
+    for (size_t i = 0; i < count; i++)
+        snprintf(got + strlen(got), sizeof got - strlen(got), "%.*s:%u ", STR_ARG(reads[i].name),
+                 reads[i].line);
+    assert_string_equal(got, expected);
+}
+
+static void reads_of_a_second_parameter_are_found(void **state)
+{
+    static const char *const cases[][2] = {
+        {"return rule { detect = function(event, group) return group.count > 1 end }", "count:1 "},
+        {"return rule({ detect = function(e, g)\n return g['key'] ..\n g . last .. g.key .. e.count end })",
+         "key:2 last:3 "},
+        {"return { ['detect'] = function(_, g) each(function(e) return g.first == e end) end }", "first:1 "},
+        {"return { detect = function(_, g) if g.key then return { a = g.count, g.last } end end }",
+         "key:1 count:1 last:1 "},
+        /* other names, other functions, other tables */
+        {"return { detect = function(event) return group.count end }", ""},
+        {"return { detect = function(event, ...) return event.count end }", ""},
+        {"return { detect = function(e, g) return e.g.count, e:g [1], g:count(), g[1], g[k] end }", ""},
+        {"return { detect = function(_, g) return f(function(g) return g.count end) end }", ""},
+        {"return { detect = function(_, g) return f(function(_, g) return g.count end) end }", ""},
+        {"return { title_of = function(_, g) return g.count end, x = { detect = function(_, g)\n"
+         " return g.last end } }",
+         ""},
+        {"local other = { detect = function(_, g) return g.count end }\nreturn { detect = other.detect }",
+         ""},
+        /* by name */
+        {"local function grown(event, group)\n return group.count end\nreturn rule { detect = grown }",
+         "count:2 "},
+        {"local grown = function(_, g) return g.values end\nreturn rule { id = 'x', detect = grown, }",
+         "values:1 "},
+        {"local function grown(_, g) return g.count end\nreturn rule { detect = pick(grown) }", ""},
+        {"local function grown(_, g) return g.count end\nlocal function grown() end\n"
+         "return rule { detect = grown }",
+         ""},
+        {"local function make() local function grown(_, g) return g.count end end\n"
+         "return rule { detect = grown }",
+         ""},
+        {"local grown = require 'grown'\nreturn rule { detect = grown }", ""},
+    };
+
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
+        assert_reads(state, cases[i][0], "detect", cases[i][1]);
+    assert_reads(state, rule_text, "detect", "");
+    assert_int_equal(lua_scan_reads(scan(state, cases[3][0]), "detect", (struct lua_scan_read[2]){0}, 2), 2);
+}
+
 static void constructors_are_found_from_the_one_that_the_file_returns(void **state)
 {
     struct lua_scan *s = scan(state, rule_text);
@@ -180,7 +234,12 @@ static void text_that_only_the_parser_refuses_does_no_harm(void **state)
                                       "return {,,,;}",
                                       "{ a = { b = { a = } }",
                                       "event.",
-                                      "until until repeat"};
+                                      "until until repeat",
+                                      "local function",
+                                      "= function",
+                                      "function(function, (a",
+                                      "{ a = function f(a, b",
+                                      "return { a = b"};
 
     for (size_t i = 0; i < sizeof odd / sizeof odd[0]; i++)
         assert_non_null(scan(state, odd[i]));
@@ -192,6 +251,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(keys_have_the_lines_where_they_stand, start, stop),
         cmocka_unit_test_setup_teardown(a_key_written_twice_is_found_with_both_lines, start, stop),
         cmocka_unit_test_setup_teardown(paths_read_in_functions_are_found, start, stop),
+        cmocka_unit_test_setup_teardown(reads_of_a_second_parameter_are_found, start, stop),
         cmocka_unit_test_setup_teardown(constructors_are_found_from_the_one_that_the_file_returns, start,
                                         stop),
         cmocka_unit_test_setup_teardown(strings_are_decoded_as_lua_does, start, stop),

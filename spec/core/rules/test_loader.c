@@ -196,6 +196,13 @@ static const struct load_case rule_cases[] = {
 #define GROUP(body) RULE(GOOD "group = { " body " },")
 #define BY          "by = { 'user.name' }, window = '10m', count = 5"
 
+#define GROUPED(callback, value)                                                                             \
+    RULE(GOOD "group = { " BY " },\n" callback " = function(event, group) return " value " end,")
+#define UNSURE                                                                                               \
+    " depends on how much of the group has arrived, so two runs may give different threats; read nothing "   \
+    "of "                                                                                                    \
+    "group but group.key here\n"
+
 static const struct load_case group_cases[] = {
     {"a good group", GROUP(BY), ""},
     {"everything missing", GROUP(""),
@@ -231,6 +238,21 @@ static const struct load_case group_cases[] = {
      "second "
      "threat\n"},
     {"late shorter than dedup", RULE(GOOD "group = { " BY ", late = '29m' },\ndedup = { window = '30m' },"),
+     ""},
+    {"callbacks that may read the group", GROUPED("title_of", "group.count"), ""},
+    {"detect reads its key", GROUPED("detect", "group.key == 'x'"), ""},
+    {"detect reads more", GROUPED("detect", "group.key and group.count > 9"),
+     "warning rules/x.lua:4: detect: group.count" UNSURE},
+    {"dedup_of reads more", GROUPED("dedup_of", "group.key .. group[\"first\"] .. group.last .. group.first"),
+     "warning rules/x.lua:4: dedup_of: group.first" UNSURE
+     "warning rules/x.lua:4: dedup_of: group.last" UNSURE},
+    {"detect is a local function that reads more",
+     "local function grown(_, g)\n return g.count > 9\nend\n" RULE(GOOD "group = { " BY
+                                                                        " }, detect = grown,"),
+     "warning rules/x.lua:2: detect: group.count" UNSURE},
+    {"detect of a rule without a group",
+     RULE(GOOD "detect = function(_, group) return not group or group.count "
+               "end,"),
      ""},
     {"an unknown key of dedup", RULE(GOOD "dedup = { windo = '1h' },"),
      "error rules/x.lua:3: dedup has no key \"windo\"; did you mean \"window\"?\n"},
