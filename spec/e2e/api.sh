@@ -140,7 +140,7 @@ check "e2e: /metrics is Prometheus text" metrics_are_prometheus
 
 metrics_are_documented() {
   diff <(sed -nE 's/^# HELP (lunette_[a-z_]+) .*/\1/p' "$WORK/metrics" | sort) \
-    <(grep -oE '`lunette_[a-z_]+`' "$TOP/docs/operations.md" | tr -d '`' | sort -u)
+    <(grep -oE '\blunette_[a-z_]+' "$TOP/docs/operations.md" | sort -u)
 }
 check "e2e: docs/operations.md names every metric, and no other" metrics_are_documented
 

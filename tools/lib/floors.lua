@@ -28,7 +28,7 @@ for name in ([[
   termios time uchar unistd wchar wctype getopt glob link semaphore spawn regex netdb iconv langinfo
   arpa/inet net/if netinet/in netinet/ip netinet/tcp execinfo
   linux/futex linux/perf_event linux/fs linux/sockios
-  sys/epoll sys/eventfd sys/file sys/inotify sys/ioctl sys/mman sys/mount sys/param sys/prctl sys/random
+  sys/epoll sys/eventfd sys/file sys/inotify sys/ioctl sys/mman sys/mount sys/param sys/prctl sys/queue sys/random
   sys/resource sys/select sys/sendfile sys/signalfd sys/socket sys/stat sys/statfs sys/statvfs sys/syscall
   sys/time sys/timerfd sys/times sys/types sys/uio sys/un sys/utsname sys/vfs sys/wait
   emmintrin immintrin nmmintrin smmintrin tmmintrin x86intrin xmmintrin arm_acle arm_neon cpuid
