@@ -6,9 +6,9 @@ codes = true
 -- What a rule may use (rules/types/lunette.lua describes it for editors).
 local allowed = {
   "rule", "policy", "agent", "exception", "source", "sample", "at", "all", "any", "none", "keywords", "everything",
-  "list", "null", "threats", "prompts", "schemas", "ip", "re", "json", "base64", "hash", "url", "time", "log",
+  "list", "null", "threats", "prompts", "schemas", "ip", "re", "json", "base64", "hash", "url", "time", "log", "sleep",
   "assert", "error", "ipairs", "pairs", "pcall", "xpcall", "print", "require", "select", "tonumber", "tostring", "type",
-  "setmetatable", "getmetatable", "math", "string", "table", "utf8", "_VERSION",
+  "setmetatable", "rawequal", "rawlen", "math", "string", "table", "utf8", "_VERSION",
   os = { fields = { "time", "date" } },
 }
 stds.lunette = { read_globals = allowed }
