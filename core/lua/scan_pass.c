@@ -5,8 +5,8 @@
 #define PARAM_TOKENS_MAX 400 /* Lua allows 200 parameters */
 
 enum frame_type { FRAME_TABLE, FRAME_PAREN, FRAME_BRACKET, FRAME_BLOCK };
-#define ENTRY_NONE       SIZE_MAX
-#define ENTRY_RETURN     (SIZE_MAX - 1) /* the value of the file's `return` */
+#define ENTRY_NONE   SIZE_MAX
+#define ENTRY_RETURN (SIZE_MAX - 1) /* the value of the file's `return` */
 
 struct frame {
     enum frame_type type;
