@@ -188,13 +188,39 @@ static inline struct reply plant_ask(struct pipeline *pipeline, unsigned worker,
     return reply;
 }
 
+static inline int plant_run_nothing(struct writer_task *task, struct writer *writer, struct err *err)
+{
+    (void)task;
+    (void)writer;
+    (void)err;
+    return 0;
+}
+
+static inline void plant_free_task(struct writer_task *task)
+{
+    free(task);
+}
+
+/* Folds and ledger are committed now, not at the next full second. */
+static inline void plant_flush(struct pipeline *pipeline)
+{
+    struct writer_task *task = mem_zalloc(1, sizeof(*task));
+    *task = (struct writer_task){.run = plant_run_nothing, .done = plant_free_task, .clean_book = true};
+    assert_true(writer_ask(pipeline_writer(pipeline), task));
+}
+
 /* Everything that was accepted is judged and stored, folds too. */
 static inline void plant_settle(struct pipeline *pipeline)
 {
     struct pipeline_health health;
+    bool flushed = false;
     do {
         usleep(500);
         pipeline_health(pipeline, &health);
+        if (health.judged == health.journal_last && !flushed) {
+            plant_flush(pipeline);
+            flushed = true;
+        }
     } while (health.judged != health.journal_last ||
              writer_durable(pipeline_writer(pipeline)) < health.judged);
 }
@@ -208,7 +234,17 @@ static inline int64_t plant_number(const struct json *object, const char *name)
     return number;
 }
 
-/* "events.judged", "pairs.raised", "rules.ID.folded". */
+static inline const struct json *plant_ledger_part(const struct json *ledger, const char *part)
+{
+    const struct json *rules = json_get(ledger, "rules");
+    struct str id;
+    for (size_t i = 0; i < json_count(rules); i++)
+        if (json_get_str(json_item(rules, i), "id", &id) && str_is(id, part))
+            return json_item(rules, i);
+    return json_get(ledger, part);
+}
+
+/* `part`: "events", "pairs", "shadow", or a rule's id. */
 static inline int64_t plant_ledger(struct pipeline *pipeline, const char *part, const char *name)
 {
     struct buf text = BUF_EMPTY;
@@ -216,7 +252,7 @@ static inline int64_t plant_ledger(struct pipeline *pipeline, const char *part, 
     tally_json(writer_tally(pipeline_writer(pipeline)), &text);
     struct json *ledger = json_parse(buf_str(&text), NULL, &err);
     assert_non_null(ledger);
-    int64_t number = plant_number(json_get(ledger, part), name);
+    int64_t number = plant_number(plant_ledger_part(ledger, part), name);
     json_free(ledger);
     buf_free(&text);
     return number;

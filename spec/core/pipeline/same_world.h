@@ -28,7 +28,8 @@ struct world {
     VEC(struct happening) happenings;
     VEC(struct sending) batches;
     struct lines expected;
-    int64_t fired, events; /* members of all threats; events of all batches */
+    int64_t fired, singles; /* members of all threats, and of those of the rule without a group */
+    int64_t events;
 };
 
 /* ---- rules ---- */
@@ -175,8 +176,10 @@ static inline void world_case(struct world *w, uint64_t seed, unsigned n, uint64
     expect_threats(w, &wc, wc.rule, wc.c.threshold);
     for (unsigned i = 0; i < wc.c.count; i++)
         wc.c.events[i].fires = true;
+    int64_t grouped = w->fired;
     if (wc.single)
         expect_threats(w, &wc, "single7", 1);
+    w->singles += w->fired - grouped;
 }
 
 /* ---- batches ---- */
