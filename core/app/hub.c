@@ -86,12 +86,25 @@ struct load {
     struct buf out; /* of a snapshot the array; else messages, comma between */
 };
 
+/* As of now the threat is kept apart: the stream does not tell of it. */
+static bool is_kept_apart(struct str text)
+{
+    struct json_limits limits = {.size = 4u << 20, .depth = 64};
+    struct err err = {0};
+    struct json *json = json_parse(text, &limits, &err);
+    bool shadow = false, suppressed = false;
+    json_get_bool(json, "shadow", &shadow);
+    json_get_bool(json, "suppressed", &suppressed);
+    json_free(json);
+    return shadow || suppressed;
+}
+
 static int visit_change(uint64_t seq, bool is_new, struct str customer, struct str json, void *arg)
 {
     struct load *load = arg;
     load->until = seq;
     load->count++;
-    if (load->customer[0] && !str_is(customer, load->customer))
+    if ((load->customer[0] && !str_is(customer, load->customer)) || is_kept_apart(json))
         return 0;
     buf_puts(&load->out, load->out.len ? "," : "");
     buf_printf(&load->out, "{\"type\":\"%s\",\"data\":", is_new ? "new_threat" : "threat_updated");
