@@ -46,6 +46,7 @@ struct watchdog_slot {
     struct timer *heartbeat;
     int64_t stuck_ns;
     /* the watchdog's own */
+    int64_t again; /* signal the named call again when it is over its budget by this */
     uint64_t turns;
     int64_t turned_at;
     bool reported;
@@ -83,8 +84,9 @@ static void on_signal(int signum)
     errno = saved;
 }
 
-/* Signals again at each poll as long as the call goes on: what the handler armed may have been lost with a
- * coroutine that ended meanwhile. */
+/* Signals again as long as the call goes on: what the handler armed may have been lost with a coroutine that
+ * ended meanwhile. Ever more rarely, by the thread's own clock: where the handler takes longer than a poll (a
+ * deep stack, a busy machine), signals at each poll would leave the call no time to end. */
 static void check_call(struct watchdog_slot *slot)
 {
     uint64_t call = atomic_load_explicit(&slot->call, memory_order_acquire);
@@ -92,9 +94,13 @@ static void check_call(struct watchdog_slot *slot)
     int64_t budget = atomic_load_explicit(&slot->budget, memory_order_acquire);
     if (!(call & 1) || atomic_load(&slot->call) != call)
         return;
-    struct timespec used;
-    if (clock_gettime(slot->cpu, &used) != 0 || used.tv_sec * NS_PER_S + used.tv_nsec - started <= budget)
+    struct timespec cpu;
+    if (clock_gettime(slot->cpu, &cpu) != 0)
         return;
+    int64_t over = cpu.tv_sec * NS_PER_S + cpu.tv_nsec - started - budget;
+    if (over <= 0 || (atomic_load(&slot->named) == call && over < slot->again))
+        return;
+    slot->again = over + (over > POLL_NS ? over : POLL_NS);
     atomic_store(&slot->named, call);
     pthread_kill(slot->thread, SIGRTMIN);
 }

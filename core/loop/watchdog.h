@@ -16,8 +16,8 @@ struct watchdog *watchdog_start(struct err *err);
 void watchdog_stop(struct watchdog *dog); /* all slots must be gone */
 
 /* Called by the worker itself. `loop` (may be NULL): reported after 1 s without a turn, process aborted after
- * `stuck_ns` (0: never). `overdue(arg)` runs in a signal handler on this thread, again at each poll while the
- * call goes on: async-signal-safe work only, harmless when repeated.
+ * `stuck_ns` (0: never). `overdue(arg)` runs in a signal handler on this thread, and again, ever more rarely,
+ * while the call goes on: async-signal-safe work only, harmless when repeated.
  */
 struct watchdog_slot *watchdog_slot_new(struct watchdog *dog, const char *name, struct loop *loop,
                                         int64_t stuck_ns, void (*overdue)(void *arg), void *arg);

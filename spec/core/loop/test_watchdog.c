@@ -117,6 +117,36 @@ static void a_call_reports_what_it_used(void **state)
     assert_int_equal(caller.kills, 0);
 }
 
+#define KILLS_MAX 200
+static atomic_int slow_kills;
+static _Atomic int64_t slow_ns;
+
+static void kill_slowly(void *arg)
+{
+    (void)arg;
+    int64_t begin = clock_thread_cpu();
+    if (atomic_fetch_add(&slow_kills, 1) < KILLS_MAX)
+        spin(10 * NS_PER_MS);
+    atomic_fetch_add(&slow_ns, clock_thread_cpu() - begin);
+}
+
+/* To arm a kill walks the whole stack of the script: with a deep one that can outlast a poll. */
+static void a_slow_handler_leaves_the_call_time_to_end(void **state)
+{
+    (void)state;
+    killed = 0;
+    struct watchdog *dog = watchdog_start(NULL);
+    struct watchdog_slot *slot = watchdog_slot_new(dog, "caller", NULL, 0, kill_slowly, NULL);
+    watchdog_enter(slot, NS_PER_MS);
+    int64_t begin = clock_thread_cpu();
+    while (slow_kills < KILLS_MAX && clock_thread_cpu() - begin - slow_ns < 100 * NS_PER_MS)
+        ;
+    watchdog_leave(slot);
+    watchdog_slot_free(slot);
+    watchdog_stop(dog);
+    assert_in_range(slow_kills, 2, 20);
+}
+
 static void signal_without_an_overdue_call_does_nothing(void **state)
 {
     (void)state;
@@ -211,6 +241,7 @@ int main(void)
         cmocka_unit_test(overdue_call_is_interrupted),
         cmocka_unit_test(only_time_on_the_processor_inside_a_call_counts),
         cmocka_unit_test(a_call_reports_what_it_used),
+        cmocka_unit_test(a_slow_handler_leaves_the_call_time_to_end),
         cmocka_unit_test(signal_without_an_overdue_call_does_nothing),
         cmocka_unit_test(late_signal_never_hits_the_next_call),
         cmocka_unit_test(idle_loop_is_not_stuck),
