@@ -78,6 +78,7 @@ int pipeline_publish(struct pipeline *p, struct ruleset *set, struct err *err)
         *err = preparing.err;
         for (unsigned k = 0; k < i; k++)
             pipeline_on_worker(p, k, drop_prepared, set);
+        drop_generation(generation);
         return -1;
     }
     switch_all(p, set);
