@@ -34,7 +34,8 @@ const struct http_route api_routes[] = {
     ROUTE(HTTP_GET, "/api/rules/{id}", ACCESS_READ, route_rule),
     ROUTE(HTTP_POST, "/api/session", ACCESS_OPEN, route_login),
     ROUTE(HTTP_DELETE, "/api/session", ACCESS_OPEN, route_logout),
-    ROUTE(HTTP_GET, "/{path*}", ACCESS_OPEN, route_static),
+    ROUTE(HTTP_GET, "/assets/{path*}", ACCESS_OPEN, route_static),
+    ROUTE(HTTP_GET, "/favicon.ico", ACCESS_OPEN, route_static),
 };
 const size_t api_route_count = sizeof(api_routes) / sizeof(api_routes[0]);
 
@@ -50,6 +51,12 @@ const size_t api_metrics_route_count = sizeof(api_metrics_routes) / sizeof(api_m
 const struct principal *api_principal(const struct http_request *request)
 {
     return http_user(request);
+}
+
+/* Probes are never refused: who throttles them has the process restarted. */
+static bool is_probe(const struct http_route *route)
+{
+    return route->handle == route_health || route->handle == route_ready;
 }
 
 static bool within_rate(struct api *api, struct http_request *request, const struct principal *who)
@@ -74,7 +81,7 @@ static bool guard(struct http_request *request, const struct http_route *route, 
         *kept = who;
         http_set_user(request, kept, free);
     }
-    return within_rate(api, request, &who);
+    return is_probe(route) || within_rate(api, request, &who);
 }
 
 static const char *method_of(const struct http_route *route)
@@ -226,6 +233,8 @@ static void task_deliver(struct mail *mail, void *receiver)
     (void)receiver;
     if (request && task->task.err.code == ERR_CONFLICT && task->conflict)
         http_problem(request, task->conflict, task->task.err.message);
+    else if (request && task->task.err.code == ERR_INVALID)
+        http_problem(request, 422, task->task.err.message);
     else if (request && task->task.err.code != ERR_NONE)
         http_problem_err(request, &task->task.err);
     else if (request)

@@ -16,6 +16,7 @@ struct replay {
     struct clock_virtual clock;
     const char *source;
     uint64_t lines, rejected;
+    bool refused; /* a whole batch: no such source, too many lines */
 };
 
 /* Event time is the file's; acceptance follows it, so that old records are not late and new ones not early.
@@ -32,7 +33,8 @@ static void feed(struct replay *r, struct buf *lines)
     batch->accepted_ns = clock_now(&clock_real);
     batch->source_name = str_from(r->source);
     batch->id_base = hash_id((struct str[]){STR("replay"), {(const char *)&number, sizeof(number)}}, 2);
-    if (engine_feed(r->engine, batch, &err) != 0)
+    r->refused |= engine_feed(r->engine, batch, &err) != 0;
+    if (err.code != ERR_NONE)
         fprintf(stderr, "line %llu: %s\n", (unsigned long long)r->lines, err_text(&err));
     for (size_t i = 0; i < batch->rejects.count; i++)
         if (r->rejected++ < 10)
@@ -110,8 +112,13 @@ static int run_replay(struct replay *r, const char *path, bool json)
         return EXIT_USAGE;
     }
     feed_file(r, file);
+    bool unreadable = ferror(file);
     if (file != stdin)
         fclose(file);
+    if (unreadable)
+        fprintf(stderr, "lunette replay: %s cannot be read\n", path);
+    if (unreadable || r->refused)
+        return EXIT_USAGE;
     size_t threats = print_threats(r, json);
     if (!json) {
         struct buf ledger = BUF_EMPTY;

@@ -16,6 +16,7 @@ struct sender {
     struct http_client *client;
     char url[1024], token[513];
     uint64_t sent, accepted, rejected, threats;
+    uint64_t held; /* lines of the batch under way */
 };
 
 static void count_receipt(struct sender *s, struct str text)
@@ -33,6 +34,14 @@ static void count_receipt(struct sender *s, struct str text)
     json_free(json);
 }
 
+static void refused(struct sender *s, int status, struct str answer)
+{
+    s->rejected += s->held;
+    fprintf(stderr, "lines %llu to %llu: the server answered %d: %.*s\n",
+            (unsigned long long)(s->sent - s->held + 1), (unsigned long long)s->sent, status,
+            (int)(answer.len < 300 ? answer.len : 300), answer.ptr ? answer.ptr : "");
+}
+
 /* 0 when the batch was taken or refused for good; -1 when the server cannot be used. */
 static int send_batch(struct sender *s, struct buf *lines, struct err *err)
 {
@@ -48,10 +57,13 @@ static int send_batch(struct sender *s, struct buf *lines, struct err *err)
     }
     if (rc == 0 && status == 202)
         count_receipt(s, buf_str(&out));
+    else if (rc == 0 && (status == 400 || status == 413 || status == 422))
+        refused(s, status, buf_str(&out)); /* nothing of this batch is an event; the next may be */
     else if (rc == 0)
         rc = err_set(err, ERR_IO, "the server answered %d: %.300s", status, out.len ? out.ptr : "");
     buf_free(&out);
     buf_clear(lines);
+    s->held = 0;
     return rc;
 }
 
@@ -62,13 +74,12 @@ static int send_file(struct sender *s, FILE *file, int64_t batch, struct err *er
     size_t cap = 0;
     ssize_t n;
     int rc = 0;
-    int64_t held = 0;
     while (rc == 0 && (n = getline(&line, &cap, file)) > 0) {
         if (strspn(line, " \t\r\n") == (size_t)n)
             continue;
         buf_add(&lines, line, (size_t)n);
         s->sent++;
-        if (++held % batch == 0 || lines.len > (6u << 20))
+        if (++s->held == (uint64_t)batch || lines.len > (6u << 20))
             rc = send_batch(s, &lines, err);
     }
     if (rc == 0 && lines.len)
@@ -95,8 +106,9 @@ int cli_send(struct cli *cli)
     struct sender s = {0};
     struct err err = {0};
     if (cli->arg_count != 1) {
-        fprintf(stderr,
-                "usage: lunette send EVENTS.ndjson|- [--url URL] [--source NAME] [--token-file FILE]\n");
+        fprintf(
+            stderr,
+            "usage: lunette send EVENTS.ndjson|- [--url URL] [--source NAME] [--client-token-file FILE]\n");
         return EXIT_USAGE;
     }
     snprintf(s.url, sizeof(s.url), "%s/api/events%s%s", cli->url, cli->source[0] ? "/" : "", cli->source);

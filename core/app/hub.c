@@ -202,10 +202,9 @@ static void loaded(struct hub_client *c, const struct load *load)
         return;
     }
     if (load->trimmed) {
-        c->loading = false;
-        if (c->skipped > c->told)
-            c->told = c->skipped;
+        c->told = 0;
         say(c, "gap", GAP_BY_SERVER);
+        ask(c, true);
         return;
     }
     if (load->until > c->told)

@@ -146,8 +146,8 @@ static void ingest(struct http_request *request, struct api *api, struct str sou
         http_problem(request, 400, "Idempotency-Key: at most 256 bytes");
         return;
     }
-    if (atomic_load(&api->app->draining) || !pipeline_recovered(worker_pipeline(api->worker))) {
-        http_problem(request, 503, "the process is starting or stopping");
+    if (!pipeline_recovered(worker_pipeline(api->worker))) {
+        http_problem(request, 503, "the process is starting");
         return;
     }
     if (!body_format(request, &s.format))

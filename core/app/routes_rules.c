@@ -17,8 +17,47 @@ static void strings_json(struct buf *out, const char *key, const struct str *ite
     buf_putc(out, ']');
 }
 
-static void rule_json(const struct ruleset *set, const struct rule *rule, bool whole, struct buf *out)
+static void slots_json(struct buf *out, const struct ruleset *set, const char *key, const struct slots *slots)
 {
+    buf_json_key(out, key);
+    buf_putc(out, '[');
+    for (size_t i = 0; i < slots->count; i++) {
+        buf_puts(out, i ? "," : "");
+        buf_json_string(out, fields_path(set->fields, slots->items[i]));
+    }
+    buf_putc(out, ']');
+}
+
+static void group_json(struct buf *out, const struct ruleset *set, const struct rule *rule)
+{
+    buf_json_key(out, "group");
+    if (!rule->grouped) {
+        buf_puts(out, "null");
+        return;
+    }
+    buf_putc(out, '{');
+    slots_json(out, set, "by", &rule->group_by);
+    buf_json_kdouble(out, "window_seconds", (double)rule->group.window_ns / 1e9);
+    buf_json_kdouble(out, "late_seconds", (double)rule->group.late_ns / 1e9);
+    buf_json_kuint(out, "count", rule->group.count);
+    if (rule->group.distinct)
+        buf_json_kstr(out, "distinct", fields_path(set->fields, rule->distinct));
+    buf_putc(out, '}');
+}
+
+static void statistics_json(struct buf *out, struct api *api, const struct rule *rule)
+{
+    struct ledger_counts counts = tally_rule(writer_tally(pipeline_writer(worker_pipeline(api->worker))),
+                                             rule);
+    buf_json_key(out, "statistics");
+    buf_putc(out, '{');
+    ledger_counts_json(&counts, out);
+    buf_putc(out, '}');
+}
+
+static void rule_json(struct api *api, const struct rule *rule, bool whole, struct buf *out)
+{
+    const struct ruleset *set = worker_ruleset(api->worker);
     uint32_t index = (uint32_t)(rule - set->rules);
     buf_putc(out, '{');
     buf_json_kstr(out, "id", rule->id);
@@ -29,7 +68,9 @@ static void rule_json(const struct ruleset *set, const struct rule *rule, bool w
     buf_json_kstr(out, "mode", str_from(mode_names[rule->mode]));
     buf_json_kstr(out, "file", rule->path);
     strings_json(out, "mitre", rule->mitre, rule->mitre_count);
-    buf_json_kbool(out, "grouped", rule->grouped);
+    group_json(out, set, rule);
+    buf_json_kdouble(out, "dedup_seconds", (double)rule->dedup_window_ns / 1e9);
+    statistics_json(out, api, rule);
     buf_json_kbool(out, "always_evaluated", rule->mode != RULE_OFF && match_is_always(set->matcher, index));
     buf_json_kuint(out, "tests", rule->test_count);
     if (whole) {
@@ -48,7 +89,7 @@ void route_rules(struct http_request *request, void *context)
     buf_putc(&out, '[');
     for (size_t i = 0; i < set->rule_count; i++) {
         buf_puts(&out, i ? "," : "");
-        rule_json(set, &set->rules[i], false, &out);
+        rule_json(api, &set->rules[i], false, &out);
     }
     buf_putc(&out, ']');
     http_respond_json(request, 200, buf_str(&out));
@@ -65,9 +106,23 @@ void route_rule(struct http_request *request, void *context)
         http_problem(request, 404, "no such rule");
         return;
     }
-    rule_json(set, rule, true, &out);
+    rule_json(api, rule, true, &out);
     http_respond_json(request, 200, buf_str(&out));
     buf_free(&out);
+}
+
+/* Which generation each worker gives its new batches. */
+static void workers_json(struct pipeline *pipeline, struct buf *out)
+{
+    buf_json_key(out, "workers");
+    buf_putc(out, '[');
+    for (unsigned i = 0; i < pipeline_workers(pipeline); i++) {
+        buf_puts(out, i ? ",{" : "{");
+        buf_json_kuint(out, "worker", i);
+        buf_json_kuint(out, "generation", worker_generation(pipeline_worker(pipeline, i)));
+        buf_putc(out, '}');
+    }
+    buf_putc(out, ']');
 }
 
 void route_rules_status(struct http_request *request, void *context)
@@ -75,6 +130,9 @@ void route_rules_status(struct http_request *request, void *context)
     struct api *api = context;
     struct buf out = BUF_EMPTY;
     reload_status_json(api->app->reload, &out);
+    out.len--; /* the closing brace */
+    workers_json(worker_pipeline(api->worker), &out);
+    buf_putc(&out, '}');
     http_respond_json(request, 200, buf_str(&out));
     buf_free(&out);
 }

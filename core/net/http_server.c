@@ -61,6 +61,10 @@ static int split_address(const char *address, char host[256], const char **port,
         colon = NULL;
     if (!colon || len >= 256 || !colon[1])
         return err_set(err, ERR_INVALID, "expected host:port or [address]:port, got \"%s\"", address);
+    char *end;
+    unsigned long number = strtoul(colon + 1, &end, 10);
+    if (*end || number > 65535)
+        return err_set(err, ERR_INVALID, "expected a port up to 65535, got \"%s\"", colon + 1);
     memcpy(host, start, len);
     host[len] = '\0';
     *port = colon + 1;
@@ -300,8 +304,11 @@ static void sweep_draining(struct http_server *server, int64_t now)
         if (is_idle(c) || now >= server->drain_limit)
             http_connection_close(c);
     }
+    if (now >= server->drain_limit)
+        stop_accepting(server);
     if (server->count > 0 || !server->drained)
         return;
+    stop_accepting(server);
     void (*drained)(void *arg) = server->drained;
     server->drained = NULL;
     timer_stop(server->sweep);
@@ -328,7 +335,6 @@ static void on_sweep(void *arg)
 void http_server_drain(struct http_server *server, int64_t limit_ns, void (*done)(void *arg), void *arg)
 {
     int64_t now = clock_monotonic(), idle = limit_ns / 4;
-    stop_accepting(server);
     server->draining = true;
     server->drain_limit = now + limit_ns;
     server->idle_until = now + (idle < DRAIN_IDLE_NS ? idle : DRAIN_IDLE_NS);

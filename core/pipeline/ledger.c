@@ -99,6 +99,11 @@ void ledger_copy(struct ledger *into, const struct ledger *from)
     }
 }
 
+struct ledger_counts ledger_rule(struct ledger *ledger, const struct rule *rule)
+{
+    return ledger_line(ledger, rule->id, rule->mode == RULE_SHADOW)->counts;
+}
+
 static bool counts_balanced(const struct ledger_counts *counts)
 {
     int64_t sum = 0;
@@ -123,7 +128,7 @@ bool ledger_balanced(const struct ledger *ledger)
     return true;
 }
 
-static void counts_json(const struct ledger_counts *counts, struct buf *out)
+void ledger_counts_json(const struct ledger_counts *counts, struct buf *out)
 {
     for (unsigned t = 0; t < LEDGER_TERMS; t++)
         buf_json_kint(out, ledger_term_names[t], counts->terms[t]);
@@ -174,7 +179,7 @@ static void sums_json(const struct ledger_line **lines, size_t count, bool shado
             sums.terms[t] += lines[i]->counts.terms[t];
     buf_json_key(out, shadow ? "shadow" : "pairs");
     buf_putc(out, '{');
-    counts_json(&sums, out);
+    ledger_counts_json(&sums, out);
     buf_putc(out, '}');
 }
 
@@ -192,7 +197,7 @@ void ledger_json(const struct ledger *ledger, int64_t pending, struct buf *out)
         buf_puts(out, i ? ",{" : "{");
         buf_json_kstr(out, "id", str_from(lines[i]->id));
         buf_json_kbool(out, "shadow", lines[i]->shadow);
-        counts_json(&lines[i]->counts, out);
+        ledger_counts_json(&lines[i]->counts, out);
         buf_putc(out, '}');
     }
     buf_putc(out, ']');

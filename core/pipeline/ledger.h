@@ -63,6 +63,10 @@ void ledger_copy(struct ledger *into, const struct ledger *from);
  */
 void ledger_json(const struct ledger *ledger, int64_t pending, struct buf *out);
 bool ledger_balanced(const struct ledger *ledger);
+/* A rule's line; zeros when it has none. */
+struct ledger_counts ledger_rule(struct ledger *ledger, const struct rule *rule);
+/* "matched":N, … for an object that is open. */
+void ledger_counts_json(const struct ledger_counts *counts, struct buf *out);
 void ledger_pack(const struct ledger *ledger, struct buf *out);
 int ledger_unpack(struct ledger *ledger, struct str packed, struct err *err);
 

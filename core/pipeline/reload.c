@@ -156,6 +156,21 @@ struct ruleset *reload_first(struct reload *r, struct report *report)
     return set;
 }
 
+/* A rule whose windows mean something else now begins without them. */
+static void note_emptied(struct pipeline *p, const struct ruleset *set, struct report *report)
+{
+    struct ruleset *running = pipeline_ruleset(p);
+    for (size_t i = 0; i < set->rule_count; i++) {
+        const struct rule *now = &set->rules[i], *before = ruleset_find(running, now->id);
+        if (before && before->grouped && now->grouped && before->group.state != now->group.state)
+            report_add(
+                report, PROBLEM_NOTE, now->path.ptr,
+                "%.*s starts without its windows: what it groups by, its window or its function changed",
+                STR_ARG(now->id));
+    }
+    ruleset_unref(running);
+}
+
 static int try_tree(struct reload *r, struct pipeline *p, const struct tree *tree, struct report *report,
                     struct err *err)
 {
@@ -163,6 +178,7 @@ static int try_tree(struct reload *r, struct pipeline *p, const struct tree *tre
     if (set == NULL)
         return err_set(err, ERR_INVALID, "the rules have %zu error%s; the running ones stay", report->errors,
                        report->errors == 1 ? "" : "s");
+    note_emptied(p, set, report);
     int rc = pipeline_publish(p, set, err);
     if (rc == 0)
         keep_tree(r, tree);

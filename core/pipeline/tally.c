@@ -163,6 +163,14 @@ void tally_json(struct tally *t, struct buf *out)
     pthread_mutex_unlock(&t->lock);
 }
 
+struct ledger_counts tally_rule(struct tally *t, const struct rule *rule)
+{
+    pthread_mutex_lock(&t->lock);
+    struct ledger_counts counts = ledger_rule(&t->ledger, rule);
+    pthread_mutex_unlock(&t->lock);
+    return counts;
+}
+
 bool tally_balanced(struct tally *t)
 {
     pthread_mutex_lock(&t->lock);

@@ -25,6 +25,8 @@ void tally_pending(struct tally *tally, int64_t events); /* accepted, not judged
 int64_t tally_pending_events(const struct tally *tally);
 void tally_json(struct tally *tally, struct buf *out);
 bool tally_balanced(struct tally *tally);
+/* What became of one rule's pairs so far. */
+struct ledger_counts tally_rule(struct tally *tally, const struct rule *rule);
 enum tally_events { TALLY_RECEIVED, TALLY_ACCEPTED, TALLY_REJECTED };
 int64_t tally_events(struct tally *tally, enum tally_events which); /* pending ones included */
 

@@ -450,6 +450,11 @@ struct ruleset *worker_ruleset(const struct worker *w)
     return w->current->set;
 }
 
+uint64_t worker_generation(const struct worker *w)
+{
+    return atomic_load(&w->generation);
+}
+
 size_t worker_in_flight(const struct worker *w)
 {
     return w->in_flight;

@@ -39,6 +39,7 @@ struct mailbox *worker_mailbox(struct worker *worker); /* any thread */
 unsigned worker_index(const struct worker *worker);
 struct pipeline *worker_pipeline(const struct worker *worker);
 struct ruleset *worker_ruleset(const struct worker *worker); /* of new batches; borrowed */
+uint64_t worker_generation(const struct worker *worker);     /* of new batches; any thread */
 size_t worker_in_flight(const struct worker *worker);        /* batches not answered yet */
 
 #endif

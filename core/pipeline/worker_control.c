@@ -58,6 +58,7 @@ void worker_switch(struct worker *w, const struct ruleset *set)
 {
     w->current = worker_detector(w, set);
     INVARIANT(w->current != NULL);
+    atomic_store(&w->generation, set->generation);
 }
 
 void worker_retire(struct worker *w)

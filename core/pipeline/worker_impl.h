@@ -49,6 +49,7 @@ struct worker {
     struct group_shard *shards[GROUP_SHARDS]; /* only its own are set */
     struct detector *detectors[WORKER_DETECTORS];
     struct detector *current;
+    _Atomic uint64_t generation; /* of current: for other threads */
     struct hints *hints;
     unsigned hints_voided; /* writer_hints_voided() that they are of */
     struct timer *tick, *unpark;

@@ -92,6 +92,7 @@ static int worker_open(struct worker *w, const struct generation *generation, st
     w->current = worker_prepare(w, generation, err);
     if (w->current == NULL)
         return -1;
+    atomic_store(&w->generation, generation->set->generation);
     mailbox_attach(w->box, w->loop);
     w->tick = timer_new(w->loop, worker_tick, w);
     w->unpark = timer_new(w->loop, worker_unpark, w);
