@@ -115,6 +115,7 @@ static void abandon(struct flight *flight)
 {
     struct err err = {0};
     err_set(&err, ERR_BUSY, "the process stops; what was sent is kept and judged at its next start");
+    flight->raised.count = 0; /* not stored */
     finish(flight, &err);
 }
 
