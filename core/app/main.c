@@ -64,10 +64,10 @@ static int run_serve(int argc, char **argv)
 {
     struct settings settings = {0};
     struct err err = {0};
-    char **rest = mem_zalloc((size_t)argc + 1, sizeof(*rest));
     int rest_count = 0;
     if (wants_help(argc, argv, settings_table, settings_count))
         return EXIT_OK;
+    char **rest = mem_zalloc((size_t)argc + 1, sizeof(*rest));
     int rc = config_load(settings_table, settings_count, &settings, argc, argv, environ, rest, &rest_count,
                          &err);
     if (rc == 0 && rest_count)
@@ -82,10 +82,10 @@ static int run_command(size_t which, int argc, char **argv)
 {
     struct cli cli = {0};
     struct err err = {0};
-    char **rest = mem_zalloc((size_t)argc + 1, sizeof(*rest));
     int rest_count = 0;
     if (wants_help(argc, argv, cli_options, cli_option_count))
         return EXIT_OK;
+    char **rest = mem_zalloc((size_t)argc + 1, sizeof(*rest));
     int rc = config_load(cli_options, cli_option_count, &cli, argc, argv, environ, rest, &rest_count, &err);
     cli.args = rest;
     cli.arg_count = rest_count;

@@ -13,7 +13,7 @@
 /* False after answering. */
 static bool may_demo(struct http_request *request, const struct api *api)
 {
-    if (api->app->demo == NULL) {
+    if (!api->app->settings.demo) {
         http_problem(request, 403, "this process is not in demo mode (--demo, LUNETTE_DEMO)");
         return false;
     }

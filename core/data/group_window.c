@@ -298,6 +298,7 @@ size_t window_bytes(const struct window *w)
            group_table_bytes(&w->values);
 }
 
+/* long: the run of entries, and where the values go */
 size_t window_values(struct window *w, uint32_t from, uint32_t to, uint64_t mark, struct str *values,
                      size_t max)
 {

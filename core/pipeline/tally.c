@@ -94,19 +94,29 @@ static bool is_complete(const struct record *record)
     return record->parts && record->seen == record->parts;
 }
 
-void tally_advance(struct tally *t)
+static size_t add_complete(struct tally *t)
 {
     size_t done = 0;
     pthread_mutex_lock(&t->lock);
-    while (done < t->records.count && is_complete(&t->records.items[done])) {
-        struct record *record = &t->records.items[done++];
+    for (; done < t->records.count && is_complete(&t->records.items[done]); done++) {
+        const struct record *record = &t->records.items[done];
         ledger_add(&t->ledger, &record->delta, record->set, true);
         tally_pending(t, -record->delta.accepted);
+    }
+    pthread_mutex_unlock(&t->lock);
+    return done;
+}
+
+/* The metrics come after the lock: a scrape holds theirs when it asks for ours. */
+void tally_advance(struct tally *t)
+{
+    size_t done = add_complete(t);
+    for (size_t i = 0; i < done; i++) {
+        struct record *record = &t->records.items[i];
         count_metrics(t, record);
         ledger_delta_free(&record->delta);
         ruleset_unref(record->set);
     }
-    pthread_mutex_unlock(&t->lock);
     if (done == 0)
         return;
     t->records.count -= done;

@@ -37,7 +37,7 @@ static int open_app(void **state)
     set = tree ? ruleset_load(tree, &report) : NULL;
     tree_free(tree);
     report_free(&report);
-    app = (struct app){.settings = {.workers = 2, .web = (char *)"/nowhere"}, .metrics_fd = -1};
+    app = (struct app){.settings = {.workers = 2, .web = (char *)"/nowhere", .demo = true}, .metrics_fd = -1};
     app.auth = auth_new("", "", "", &err);
     if (set == NULL || http_listen(LISTEN, &app.listen_fd, &app.port, &err) != 0)
         return -1;
@@ -201,12 +201,12 @@ static void nothing(struct worker *worker, void *arg)
 }
 
 /* `demo` is fixed while a process runs: the workers are brought to a stop around the change. */
-static void set_demo(struct demo *demo)
+static void set_demo(bool demo)
 {
     struct pipeline *pipeline = atomic_load(&app.pipeline);
     for (unsigned i = 0; i < pipeline_workers(pipeline); i++)
         pipeline_on_worker(pipeline, i, nothing, NULL);
-    app.demo = demo;
+    app.settings.demo = demo;
     for (unsigned i = 0; i < pipeline_workers(pipeline); i++)
         pipeline_on_worker(pipeline, i, nothing, NULL);
 }
@@ -214,15 +214,14 @@ static void set_demo(struct demo *demo)
 static void outside_demo_mode_both_are_forbidden(void **state)
 {
     (void)state;
-    struct demo *demo = app.demo;
-    set_demo(NULL);
+    set_demo(false);
     struct answer answer = ask("POST", "/api/threats/trigger", JSON, "{\"threat_type\":\"bot_traffic\"}");
     assert_int_equal(answer.status, 403);
     answer_free(&answer);
     answer = ask("POST", "/api/demo/reset", "", NULL);
     assert_int_equal(answer.status, 403);
     answer_free(&answer);
-    set_demo(demo);
+    set_demo(true);
 }
 
 static void a_reset_forgets_demo_threats_and_nothing_else(void **state)

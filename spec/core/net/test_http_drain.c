@@ -169,6 +169,27 @@ static void workers_share_one_listening_socket(void **state)
     assert_int_equal(http_server_connections(), 0);
 }
 
+static void addresses_that_are_none_are_refused(void **state)
+{
+    (void)state;
+    static const char *const bad[] = {
+        "127.0.0.1", "", ":", "::1:80", "127.0.0.1:x", "127.0.0.1:", "256.0.0.1.1:80", "127.0.0.1:65536"};
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        int fd = -1, port;
+        struct err err = {0};
+        assert_int_equal(http_listen(bad[i], &fd, &port, &err), -1);
+        assert_true(err.code != ERR_NONE);
+    }
+    char taken[64];
+    int fd = -1, other, port;
+    struct err err = {0};
+    assert_int_equal(http_listen("127.0.0.1:0", &fd, &port, &err), 0);
+    snprintf(taken, sizeof taken, "127.0.0.1:%d", port);
+    assert_int_equal(http_listen(taken, &other, &port, &err), -1);
+    assert_int_equal(err.code, ERR_IO);
+    close(fd);
+}
+
 int main(void)
 {
     loop_init();
@@ -176,6 +197,7 @@ int main(void)
         cmocka_unit_test(draining_server_answers_what_is_under_way),
         cmocka_unit_test(draining_ends_at_its_limit),
         cmocka_unit_test(workers_share_one_listening_socket),
+        cmocka_unit_test(addresses_that_are_none_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -563,25 +563,6 @@ static void each_answer_is_observed(void **state)
     }
 }
 
-static void addresses_that_are_none_are_refused(void **state)
-{
-    (void)state;
-    static const char *const bad[] = {
-        "127.0.0.1", "", ":", "::1:80", "127.0.0.1:x", "127.0.0.1:", "256.0.0.1.1:80"};
-    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
-        int fd = -1, port;
-        struct err err = {0};
-        assert_int_equal(http_listen(bad[i], &fd, &port, &err), -1);
-        assert_true(err.code != ERR_NONE);
-    }
-    char taken[64];
-    int fd, port;
-    struct err err = {0};
-    snprintf(taken, sizeof taken, "127.0.0.1:%d", trial.port);
-    assert_int_equal(http_listen(taken, &fd, &port, &err), -1);
-    assert_int_equal(err.code, ERR_IO);
-}
-
 int main(void)
 {
     loop_init();
@@ -602,7 +583,6 @@ int main(void)
         cmocka_unit_test(guard_speaks_before_the_body_is_read),
         cmocka_unit_test(client_gets_leave_to_send_its_body_once_it_is_wanted),
         cmocka_unit_test(each_answer_is_observed),
-        cmocka_unit_test(addresses_that_are_none_are_refused),
     };
     return cmocka_run_group_tests(tests, start, stop);
 }
