@@ -270,6 +270,37 @@ void api_change(struct api *api, struct http_request *request, struct api_task *
     task_deliver(&task->back, api->worker);
 }
 
+struct audit_line {
+    struct writer_task task;
+    const char *action;
+    char who[65], target[129];
+};
+
+static int audit_run(struct writer_task *task, struct writer *writer, struct err *err)
+{
+    struct audit_line *line = (struct audit_line *)task; /* task is its first member */
+    return store_audit(writer_store(writer), clock_now(writer_clock(writer)), str_from(line->who),
+                       str_from(line->action), str_from(line->target), STR("{}"), err);
+}
+
+static void audit_done(struct writer_task *task)
+{
+    free(task);
+}
+
+void api_audit(struct api *api, const struct http_request *request, const char *action, struct str target)
+{
+    const struct principal *who = api_principal(request);
+    struct audit_line *line = mem_zalloc(1, sizeof(*line));
+    line->task.run = audit_run;
+    line->task.done = audit_done;
+    line->action = action;
+    snprintf(line->who, sizeof(line->who), "%s", who && who->name[0] ? who->name : "local");
+    snprintf(line->target, sizeof(line->target), "%.*s", STR_ARG(target));
+    if (!writer_ask(pipeline_writer(worker_pipeline(api->worker)), &line->task))
+        free(line);
+}
+
 /* ---- bodies ---- */
 
 struct json *api_body_object(struct http_request *request)

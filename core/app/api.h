@@ -89,6 +89,9 @@ struct api_task {
 };
 void api_change(struct api *api, struct http_request *request, struct api_task *task);
 
+/* One line in the audit, for changes that are not in a commit of their own. Lost when the writer is busy. */
+void api_audit(struct api *api, const struct http_request *request, const char *action, struct str target);
+
 /* ---- bodies ---- */
 
 struct json;

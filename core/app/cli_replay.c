@@ -183,6 +183,32 @@ int cli_replay(struct cli *cli)
 
 /* ---- explain ---- */
 
+/* What comes after the match: `filter`, and the fields a group needs. */
+static void explain_rest(struct replay *r, const struct rule *rule, struct batch *batch, struct buf *out)
+{
+    struct detector *detector = engine_detector(r->engine);
+    struct event *event = batch->events[0];
+    struct pack_note note = {""};
+    if (rule->callbacks & 1u << CALLBACK_FILTER) {
+        pack_begin(detector->pack, detector->parser, batch->arena);
+        bool passes = pack_filter(detector->pack, (uint32_t)(rule - r->set->rules), event, &note);
+        buf_json_kbool(out, "filter", passes);
+        if (note.reason[0])
+            buf_json_kstr(out, "filter_failed", str_from(note.reason));
+    }
+    if (!rule->grouped)
+        return;
+    buf_json_key(out, "unkeyed");
+    buf_putc(out, '[');
+    for (size_t i = 0; i < rule->group_by.count; i++) {
+        if (event_first(event, rule->group_by.items[i]))
+            continue;
+        buf_puts(out, out->ptr[out->len - 1] == '[' ? "" : ",");
+        buf_json_string(out, fields_path(r->set->fields, rule->group_by.items[i]));
+    }
+    buf_putc(out, ']');
+}
+
 static int explain_event(struct replay *r, const char *rule_id, const char *path)
 {
     struct err err = {0};
@@ -201,9 +227,12 @@ static int explain_event(struct replay *r, const char *rule_id, const char *path
             err_set(&err, ERR_INVALID, "%.*s", STR_ARG(batch->rejects.items[0].error));
         else if (err.code == ERR_NONE) {
             ingest_map(detector, batch);
+            buf_putc(&out, '{');
+            buf_json_key(&out, "match");
             match_explain(r->set->matcher, detector->scratch, (uint32_t)(rule - r->set->rules),
                           batch->events[0], &out);
-            printf("%s\n", out.ptr);
+            explain_rest(r, rule, batch, &out);
+            printf("%s}\n", out.ptr);
             rc = EXIT_OK;
         }
     }

@@ -179,6 +179,7 @@ void route_rules_reload(struct http_request *request, void *context)
     struct mailbox *box = worker_mailbox(api->worker);
     reload->mail.deliver = reload_deliver;
     bool reserved = mailbox_reserve(box, 1);
+    api_audit(api, request, "rules.reload", STR(""));
     api_wait_begin(&reload->wait, api, request); /* before the post: the control thread reads it */
     if (reserved && mailbox_post(api->app->control, &reload->mail))
         return;

@@ -153,8 +153,11 @@ void route_trigger(struct http_request *request, void *context)
     if (!may_demo(request, api))
         return;
     struct json *body = api_body_object(request);
-    if (body && make_events(request, body, &events))
+    bool made = body && make_events(request, body, &events);
+    if (made) {
+        api_audit(api, request, "demo.trigger", STR(""));
         send_trigger(request, api, &events);
+    }
     json_free(body);
 }
 
