@@ -186,7 +186,7 @@ static void nothing_acknowledged_is_lost(void **state)
 {
     (void)state;
     for (uint64_t seed = 100; seed < 100 + SEEDS; seed++)
-        survives(seed);
+        survives(world_seed(seed));
 }
 
 /* ---- after a clean stop ---- */

@@ -34,9 +34,9 @@ static void check_answer(struct pipeline *pipeline, const struct world *w)
 static void run(unsigned workers, uint64_t seed, unsigned cases)
 {
     struct world w;
-    uint64_t state = seed;
+    uint64_t state = world_seed(seed);
     struct ruleset *set = world_rules(0);
-    world_make(&w, seed, cases);
+    world_make(&w, state, cases);
     struct pipeline_options options = plant_options(set, workers, NULL);
     struct pipeline *pipeline = plant_start(&options);
     drive(&w, pipeline, &state, NULL, NULL);
@@ -97,9 +97,9 @@ static void reloads_that_keep_the_windows_change_nothing(void **unused)
 {
     (void)unused;
     struct world w;
-    uint64_t state = 5;
+    uint64_t state = world_seed(5);
     struct ruleset *set = world_rules(0);
-    world_make(&w, 5, CASES);
+    world_make(&w, state, CASES);
     struct pipeline_options options = plant_options(set, 3, NULL);
     struct pipeline *pipeline = plant_start(&options);
     struct editions editions = {w.batches.count / 20, 1};
