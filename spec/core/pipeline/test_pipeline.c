@@ -457,51 +457,6 @@ static void windows_that_do_not_fit_raise_one_threat_of_the_platform(void **stat
     ruleset_unref(set);
 }
 
-/* ---- a stop that cannot wait ---- */
-
-#define HURRIED 400
-
-static void a_stop_without_patience_answers_everybody_and_loses_nothing(void **state)
-{
-    (void)state;
-    struct ruleset *set = rules();
-    char data[64];
-    plant_folder(data);
-    struct pipeline_options options = plant_options(set, 3, data);
-    static struct reply replies[HURRIED];
-    size_t raised = 0, refused = 0;
-    for (int round = 0; round < 3; round++) {
-        struct pipeline *pipeline = plant_start(&options);
-        for (unsigned i = 0; i < HURRIED; i++) {
-            struct buf lines = BUF_EMPTY;
-            char user[32];
-            snprintf(user, sizeof(user), "u%d-%u", round, i);
-            put_event(&lines, "one", user);
-            for (int k = 0; k < 3; k++)
-                put_event(&lines, "three", user);
-            replies[i] = (struct reply){0};
-            assert_int_equal(plant_send(pipeline, i, lines.ptr, &replies[i]), ERR_NONE);
-            buf_free(&lines);
-        }
-        pipeline_stop(pipeline, 0);
-        for (unsigned i = 0; i < HURRIED; i++) {
-            assert_true(replies[i].done);
-            assert_true(replies[i].code == ERR_NONE || replies[i].code == ERR_BUSY);
-            raised += replies[i].raised;
-            refused += replies[i].code == ERR_BUSY;
-        }
-    }
-    struct pipeline *pipeline = plant_start(&options);
-    plant_settle(pipeline);
-    assert_int_equal(count_threats(pipeline), 3 * HURRIED * 2);
-    assert_true(raised + 2 * refused >= 3 * HURRIED * 2);
-    assert_int_equal(plant_ledger(pipeline, "events", "judged"), 3 * HURRIED * 4);
-    assert_true(tally_balanced(writer_tally(pipeline_writer(pipeline))));
-    pipeline_stop(pipeline, 5 * NS_PER_S);
-    plant_remove(data);
-    ruleset_unref(set);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -517,7 +472,6 @@ int main(void)
         cmocka_unit_test(a_batch_that_the_disk_lost_stops_nothing_behind_it),
         cmocka_unit_test(a_suspended_callback_raises_one_threat_of_the_platform),
         cmocka_unit_test(windows_that_do_not_fit_raise_one_threat_of_the_platform),
-        cmocka_unit_test(a_stop_without_patience_answers_everybody_and_loses_nothing),
     };
     loop_init();
     log_level_set(LOG_OFF);
