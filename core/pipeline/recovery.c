@@ -7,7 +7,6 @@
 struct recovery {
     struct mail mail; /* asks for a turn of the loop */
     struct worker *worker;
-    struct writer *writer;
     struct journal_reader *reader;
     struct journal_frame frame; /* the next one, where has_frame */
     uint64_t expected, last;    /* next number to feed, and the highest there is */
@@ -140,7 +139,6 @@ struct recovery *recovery_start(const struct recovery_options *options, struct e
 {
     struct recovery *r = mem_zalloc(1, sizeof(*r));
     r->worker = options->worker;
-    r->writer = options->writer;
     r->last = options->last;
     r->began_ns = clock_monotonic();
     r->counted_from = writer_durable(options->writer) + 1;

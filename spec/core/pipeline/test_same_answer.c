@@ -5,7 +5,7 @@
 #if SANITIZED
 #define CASES 60
 #else
-#define CASES 700
+#define CASES 1200
 #endif
 
 static void check_sums(struct pipeline *pipeline, const struct world *w)
