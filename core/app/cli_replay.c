@@ -64,14 +64,6 @@ static void feed_file(struct replay *r, FILE *file)
     free(line);
 }
 
-static int by_anchor(const void *a, const void *b)
-{
-    const struct threat *x = *(struct threat *const *)a, *y = *(struct threat *const *)b;
-    if (x->anchor_ns != y->anchor_ns)
-        return x->anchor_ns < y->anchor_ns ? -1 : 1;
-    return id128_compare(&x->anchor_id, &y->anchor_id);
-}
-
 static void print_threat(const struct threat *threat, bool json)
 {
     char when[32];
@@ -96,7 +88,7 @@ static size_t print_threats(struct replay *r, bool json)
     while (book_next_change(engine_book(r->engine), &at, false, &change))
         vec_push(&threats, change.threat);
     if (threats.count)
-        qsort(threats.items, threats.count, sizeof(*threats.items), by_anchor);
+        qsort(threats.items, threats.count, sizeof(*threats.items), threat_by_anchor);
     for (size_t i = 0; i < threats.count; i++)
         print_threat(threats.items[i], json);
     size_t count = threats.count;

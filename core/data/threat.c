@@ -88,3 +88,11 @@ struct str threat_keep(struct threat *threat, struct str s)
 {
     return arena_dup(threat->arena, s);
 }
+
+int threat_by_anchor(const void *a, const void *b)
+{
+    const struct threat *x = *(struct threat *const *)a, *y = *(struct threat *const *)b;
+    if (x->anchor_ns != y->anchor_ns)
+        return x->anchor_ns < y->anchor_ns ? -1 : 1;
+    return id128_compare(&x->anchor_id, &y->anchor_id);
+}

@@ -81,6 +81,10 @@ struct threat *threat_new(void);
 void threat_free(struct threat *threat);
 struct str threat_keep(struct threat *threat, struct str s); /* copies into its arena */
 
+/* For qsort over struct threat *: by anchor time, then event id, so that two runs list the same threats
+ * alike. */
+int threat_by_anchor(const void *a, const void *b);
+
 /* A single JSON object. full: docs/http-api.md, "A threat". row: <= 1 kB, for lists and the stream. */
 void threat_json(const struct threat *threat, bool row, struct buf *out);
 /* Compact binary form for the store, and back. */

@@ -164,15 +164,6 @@ static void describe(struct seen *seen, const struct threat *threat)
              STR_ARG(threat->review_reason));
 }
 
-/* Threats come in the book's own order; by anchor they are the same in every run. */
-static int threat_order(const void *a, const void *b)
-{
-    const struct threat *x = *(struct threat *const *)a, *y = *(struct threat *const *)b;
-    if (x->anchor_ns != y->anchor_ns)
-        return x->anchor_ns < y->anchor_ns ? -1 : 1;
-    return id128_compare(&x->anchor_id, &y->anchor_id);
-}
-
 static int check_book(struct run *run, const struct rule_test *test, struct seen *seen, struct err *err)
 {
     VEC(struct threat *) threats = {0};
@@ -182,7 +173,7 @@ static int check_book(struct run *run, const struct rule_test *test, struct seen
     while (book_next_change(engine_book(run->engine), &at, false, &change))
         vec_push(&threats, change.threat);
     if (threats.count)
-        qsort(threats.items, threats.count, sizeof(*threats.items), threat_order);
+        qsort(threats.items, threats.count, sizeof(*threats.items), threat_by_anchor);
     for (size_t i = 0; i < threats.count; i++) {
         seen->threats += !threats.items[i]->suppressed;
         seen->suppressed += threats.items[i]->suppressed;

@@ -237,14 +237,6 @@ static int feed(lua_State *L)
     return rc == 0 ? 1 : 2;
 }
 
-static int by_anchor(const void *a, const void *b)
-{
-    const struct threat *x = *(struct threat *const *)a, *y = *(struct threat *const *)b;
-    if (x->anchor_ns != y->anchor_ns)
-        return x->anchor_ns < y->anchor_ns ? -1 : 1;
-    return id128_compare(&x->anchor_id, &y->anchor_id);
-}
-
 static int threats(lua_State *L)
 {
     struct handle *handle = handle_at(L);
@@ -255,7 +247,7 @@ static int threats(lua_State *L)
     while (book_next_change(engine_book(handle->engine), &at, false, &change))
         vec_push(&all, change.threat);
     if (all.count)
-        qsort(all.items, all.count, sizeof(*all.items), by_anchor);
+        qsort(all.items, all.count, sizeof(*all.items), threat_by_anchor);
     buf_putc(&out, '[');
     for (size_t i = 0; i < all.count; i++) {
         buf_puts(&out, i ? "," : "");
