@@ -396,11 +396,12 @@ static bool role_may(enum role role, enum access access)
 {
     static const unsigned allowed[] = {
         [ACCESS_OPEN] = ~0u,
-        [ACCESS_METRICS] = 1u << ROLE_READER | 1u << ROLE_ANALYST | 1u << ROLE_ADMIN,
         [ACCESS_READ] = 1u << ROLE_READER | 1u << ROLE_ANALYST | 1u << ROLE_ADMIN,
+        [ACCESS_READ_ALL] = 1u << ROLE_READER | 1u << ROLE_ANALYST | 1u << ROLE_ADMIN,
         [ACCESS_SEND] = 1u << ROLE_SENDER | 1u << ROLE_ADMIN,
         [ACCESS_ANALYSE] = 1u << ROLE_ANALYST | 1u << ROLE_ADMIN,
         [ACCESS_ADMIN] = 1u << ROLE_ADMIN,
+        [ACCESS_ADMIN_ALL] = 1u << ROLE_ADMIN,
     };
     return allowed[access] & 1u << role;
 }
@@ -414,6 +415,11 @@ static const char *role_name(enum role role)
     return names[role];
 }
 
+static bool is_of_all_customers(enum access access)
+{
+    return access == ACCESS_READ_ALL || access == ACCESS_ADMIN_ALL;
+}
+
 bool auth_check(struct auth *auth, struct http_request *request, enum access access, struct principal *who)
 {
     *who = (struct principal){.role = access == ACCESS_OPEN ? ROLE_READER : ROLE_ADMIN};
@@ -423,8 +429,10 @@ bool auth_check(struct auth *auth, struct http_request *request, enum access acc
         return is_local(auth, request);
     if (!identify(auth, request, who))
         return false;
-    return role_may(who->role, access) ||
-           refuse(request, 403, "the role of this token, %s, does not allow this", role_name(who->role));
+    if (!role_may(who->role, access))
+        return refuse(request, 403, "the role of this token, %s, does not allow this", role_name(who->role));
+    return !who->customer[0] || !is_of_all_customers(access) ||
+           refuse(request, 403, "this counts all customers together, and the token is bound to one of them");
 }
 
 /* ---- sessions ---- */

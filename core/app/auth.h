@@ -12,12 +12,13 @@ enum role { ROLE_READER, ROLE_SENDER, ROLE_ANALYST, ROLE_ADMIN };
 
 /* What a route asks for. */
 enum access {
-    ACCESS_OPEN,    /* anyone */
-    ACCESS_METRICS, /* anyone on the metrics address, else as read */
-    ACCESS_READ,    /* reader, analyst, admin */
-    ACCESS_SEND,    /* sender, admin; analysts do not send */
-    ACCESS_ANALYSE, /* analyst, admin */
-    ACCESS_ADMIN,   /* admin */
+    ACCESS_OPEN,      /* anyone */
+    ACCESS_READ,      /* reader, analyst, admin */
+    ACCESS_READ_ALL,  /* as read, but no token that is bound to a customer: it counts all of them together */
+    ACCESS_SEND,      /* sender, admin; analysts do not send */
+    ACCESS_ANALYSE,   /* analyst, admin */
+    ACCESS_ADMIN,     /* admin */
+    ACCESS_ADMIN_ALL, /* admin, not bound to a customer */
 };
 
 struct principal {

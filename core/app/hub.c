@@ -423,7 +423,7 @@ void hub_rules_reloaded(struct hub *hub, uint64_t generation, const char *hash)
     buf_json_kuint(&out, "generation", generation);
     buf_json_kstr(&out, "hash", str_from(hash));
     buf_puts(&out, "}}");
-    publish(hub, hub_message_raw(buf_str(&out)));
+    publish(hub, hub_message_raw(buf_str(&out), false));
     buf_free(&out);
 }
 
@@ -480,7 +480,7 @@ void hub_tick(struct hub *hub, const struct pipeline_health *health)
     buf_json_kuint(&out, "judged_batch", health->judged);
     buf_json_kbool(&out, "ledger_balanced", health->balanced);
     buf_puts(&out, "}}");
-    publish(hub, hub_message_raw(buf_str(&out)));
+    publish(hub, hub_message_raw(buf_str(&out), true));
     buf_free(&out);
 }
 

@@ -71,7 +71,7 @@ static bool text_passes(const char *wanted, struct str got)
 bool hub_filter_message(const struct hub_filter *f, const char *customer, const struct hub_message *m)
 {
     if (m->seq == 0)
-        return true;
+        return !m->counts_all || customer[0] == '\0';
     return (f->severities == 0 || f->severities >> m->severity & 1) &&
            (f->statuses == 0 || f->statuses >> m->status & 1) &&
            (f->review < 0 || f->review == (int)m->review) && text_passes(customer, m->customer) &&
@@ -108,12 +108,13 @@ struct hub_message *hub_message_new(const struct change *change)
     return m;
 }
 
-struct hub_message *hub_message_raw(struct str json)
+struct hub_message *hub_message_raw(struct str json, bool counts_all)
 {
     struct arena *arena = arena_new(512);
     struct hub_message *m = arena_zalloc(arena, sizeof(*m));
     m->arena = arena;
     m->row = arena_dup(arena, json);
+    m->counts_all = counts_all;
     return m;
 }
 

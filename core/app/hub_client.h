@@ -17,7 +17,8 @@ bool hub_filter_parse(const struct json *json, struct hub_filter *filter, struct
 
 /* What a filter needs to know of a committed change, and its two texts. */
 struct hub_message {
-    uint64_t seq; /* 0: not a change, for everyone: `row` is the message */
+    uint64_t seq;    /* 0: not a change: `row` is the message */
+    bool counts_all; /* of all customers together: not for a client that is bound to one */
     bool is_new, review;
     enum severity severity;
     enum threat_status status;
@@ -26,7 +27,7 @@ struct hub_message {
     struct arena *arena;
 };
 struct hub_message *hub_message_new(const struct change *change);
-struct hub_message *hub_message_raw(struct str json);
+struct hub_message *hub_message_raw(struct str json, bool counts_all);
 void hub_message_free(struct hub_message *message);
 bool hub_filter_message(const struct hub_filter *filter, const char *customer,
                         const struct hub_message *message);

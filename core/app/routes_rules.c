@@ -45,6 +45,7 @@ static void group_json(struct buf *out, const struct ruleset *set, const struct 
     buf_putc(out, '}');
 }
 
+/* The counts are of all customers together. */
 static void statistics_json(struct buf *out, struct api *api, const struct rule *rule)
 {
     struct ledger_counts counts = tally_rule(writer_tally(pipeline_writer(worker_pipeline(api->worker))),
@@ -55,8 +56,20 @@ static void statistics_json(struct buf *out, struct api *api, const struct rule 
     buf_putc(out, '}');
 }
 
-static void rule_json(struct api *api, const struct rule *rule, bool whole, struct buf *out)
+/* Who asks for it, and how much of it. */
+struct rule_view {
+    struct api *api;
+    bool whole, counted;
+};
+
+static struct rule_view rule_view(struct api *api, const struct http_request *request, bool whole)
 {
+    return (struct rule_view){api, whole, api_principal(request)->customer[0] == '\0'};
+}
+
+static void rule_json(struct rule_view view, const struct rule *rule, struct buf *out)
+{
+    struct api *api = view.api;
     const struct ruleset *set = worker_ruleset(api->worker);
     uint32_t index = (uint32_t)(rule - set->rules);
     buf_putc(out, '{');
@@ -70,10 +83,11 @@ static void rule_json(struct api *api, const struct rule *rule, bool whole, stru
     strings_json(out, "mitre", rule->mitre, rule->mitre_count);
     group_json(out, set, rule);
     buf_json_kdouble(out, "dedup_seconds", (double)rule->dedup_window_ns / 1e9);
-    statistics_json(out, api, rule);
+    if (view.counted)
+        statistics_json(out, api, rule);
     buf_json_kbool(out, "always_evaluated", rule->mode != RULE_OFF && match_is_always(set->matcher, index));
     buf_json_kuint(out, "tests", rule->test_count);
-    if (whole) {
+    if (view.whole) {
         strings_json(out, "false_positives", rule->false_positives, rule->false_positive_count);
         buf_json_kstr(out, "runbook", rule->runbook);
         buf_json_kstr(out, "source", rule->text);
@@ -89,7 +103,7 @@ void route_rules(struct http_request *request, void *context)
     buf_putc(&out, '[');
     for (size_t i = 0; i < set->rule_count; i++) {
         buf_puts(&out, i ? "," : "");
-        rule_json(api, &set->rules[i], false, &out);
+        rule_json(rule_view(api, request, false), &set->rules[i], &out);
     }
     buf_putc(&out, ']');
     http_respond_json(request, 200, buf_str(&out));
@@ -106,7 +120,7 @@ void route_rule(struct http_request *request, void *context)
         http_problem(request, 404, "no such rule");
         return;
     }
-    rule_json(api, rule, true, &out);
+    rule_json(rule_view(api, request, true), rule, &out);
     http_respond_json(request, 200, buf_str(&out));
     buf_free(&out);
 }
