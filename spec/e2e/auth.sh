@@ -11,6 +11,7 @@ rita reader * sha256:$(hash_of token-reader)
 sam sender acme sha256:$(hash_of token-sender)
 ann analyst * sha256:$(hash_of token-analyst)
 adam admin * sha256:$(hash_of token-admin)
+abel admin acme sha256:$(hash_of token-acme-admin)
 beth reader acme sha256:$(hash_of token-acme)
 carl reader other sha256:$(hash_of token-other)
 END
@@ -65,6 +66,44 @@ customers_are_apart() {
   expect "another customer's threat" "$(as other GET "/api/threats/$id")" 404
 }
 check "e2e: a token bound to a customer sees that customer's threats only" customers_are_apart
+
+read_as() { curl -fsS -m "$PATIENCE" -H "Authorization: Bearer token-$1" "$URL$2"; }
+counts_of_all_are_for_nobody_bound() {
+  local path
+  for path in /api/ledger /metrics; do
+    expect "$path by acme" "$(as acme GET "$path")" 403
+    expect "$path by a reader of all" "$(as reader GET "$path")" 200
+  done
+  expect "the audit by acme's admin" "$(as acme-admin GET /api/audit)" 403
+  expect "the audit by an admin" "$(as admin GET /api/audit)" 200
+  expect "statistics that a reader sees" "$(read_as reader /api/rules | jq 'all(has("statistics"))')" true
+  expect "statistics that acme sees" "$(read_as acme /api/rules | jq 'any(has("statistics"))')" false
+  expect "of one rule" "$(read_as acme /api/rules/e2e.single | jq 'has("statistics")')" false
+  expect "what /ready counts" "$(get /ready | jq '[.. | numbers] | length')" 0
+}
+check "e2e: a token bound to a customer gets no counts of all customers" counts_of_all_are_for_nobody_bound
+
+analytics_are_of_one_customer() {
+  expect "what acme sees" "$(read_as acme /api/analytics | jq -c '[.total_threats > 0, .customers_affected]')" "[true,1]"
+  read_as other /api/analytics >"$WORK/analytics"
+  expect "what another customer sees" "$(jq .total_threats "$WORK/analytics")" 0
+  if grep -E 'acme|ana|e2e' "$WORK/analytics"; then return 1; fi
+  expect "asking for another's" "$(read_as other '/api/threats?customer=acme')" "[]"
+  expect "its count" "$(curl -fsSi -H 'Authorization: Bearer token-other' "$URL/api/threats?customer=acme" |
+    tr -d '\r' | sed -nE 's/^x-total-count: //Ip')" 0
+}
+check "e2e: analytics and lists count what the token may see" analytics_are_of_one_customer
+
+the_stream_keeps_counts_apart() {
+  "$TOP/tools/watch" --url "$URL" --seconds "$PATIENCE" --token token-acme >"$WORK/bound" &
+  STARTED+=("$!")
+  wait_for grep -q initial_batch "$WORK/bound"
+  "$TOP/tools/watch" --url "$URL" --seconds "$PATIENCE" --token token-reader --types stats --count 2 >/dev/null
+  as admin POST /api/rules/reload
+  wait_for grep -q rules_reloaded "$WORK/bound"
+  if grep stats "$WORK/bound"; then return 1; fi
+}
+check "e2e: the stream of a bound token has no counts of all customers" the_stream_keeps_counts_apart
 
 the_file_is_read_again() {
   sed -i '/^carl/d' "$WORK/tokens"
