@@ -84,18 +84,51 @@ static bool guard(struct http_request *request, const struct http_route *route, 
     return is_probe(route) || within_rate(api, request, &who);
 }
 
-static const char *method_of(const struct http_route *route)
+/* Labels are closed sets: what was asked for is none, so a request without a route has one of two words. The
+ * method is told where it could be read. */
+static const char *route_word(const struct http_request *request, const struct http_route *route)
 {
-    return route ? http_method_name(route->method) : "";
+    return route ? route->pattern : http_method(request) ? "unmatched" : "refused";
 }
 
-static struct metric_series *counter_of(const struct http_route *route, int status)
+static const char *method_word(const struct http_request *request, const struct http_route *route)
+{
+    enum http_method method = route ? route->method : http_method(request);
+    return method ? http_method_name(method) : "none";
+}
+
+static struct metric_series *counter_of(const struct http_request *request, const struct http_route *route,
+                                        int status)
 {
     char text[16];
     snprintf(text, sizeof(text), "%d", status);
     struct metric *metric = metric_new(METRIC_COUNTER, "lunette_http_requests_total", "method,route,status",
                                        "requests answered");
-    return metric_with(metric, (const char *const[]){method_of(route), route ? route->pattern : "", text});
+    return metric_with(metric,
+                       (const char *const[]){method_word(request, route), route_word(request, route), text});
+}
+
+#define METHOD_ROWS 8 /* no method, GET … OPTIONS */
+
+/* The router has copies of the routes, of their patterns it has not. */
+static size_t index_of(const struct http_route *routes, size_t count, const struct http_route *route)
+{
+    size_t i = 0;
+    while (i < count && (routes[i].pattern != route->pattern || routes[i].method != route->method))
+        i++;
+    return i;
+}
+
+/* Each row stands for one pair of labels: the routes of both servers, then requests without one by method. */
+static size_t row_of(const struct http_request *request, const struct http_route *route)
+{
+    size_t unmatched = api_route_count + api_metrics_route_count;
+    if (route == NULL)
+        return unmatched + (http_method(request) ? 1 + (size_t)__builtin_ctz(http_method(request)) : 0);
+    size_t at = index_of(api_routes, api_route_count, route);
+    return at < api_route_count
+               ? at
+               : api_route_count + index_of(api_metrics_routes, api_metrics_route_count, route);
 }
 
 /* Finding a series takes a lock, so each worker remembers those it has used. */
@@ -103,21 +136,19 @@ static void observe(const struct http_request *request, const struct http_route 
                     int64_t ns, void *context)
 {
     struct api *api = context;
-    size_t index = route >= api_routes && route < api_routes + api_route_count ? (size_t)(route - api_routes)
-                                                                               : api_route_count;
-    (void)request;
+    size_t row = row_of(request, route);
     metric_observe(api->seconds, (double)ns / 1e9);
     for (unsigned i = 0; i < 8; i++) {
-        if (api->statuses[index][i] == 0) {
-            api->statuses[index][i] = status;
-            api->counters[index][i] = counter_of(route, status);
+        if (api->statuses[row][i] == 0) {
+            api->statuses[row][i] = status;
+            api->counters[row][i] = counter_of(request, route, status);
         }
-        if (api->statuses[index][i] == status) {
-            metric_add(api->counters[index][i], 1);
+        if (api->statuses[row][i] == status) {
+            metric_add(api->counters[row][i], 1);
             return;
         }
     }
-    metric_add(counter_of(route, status), 1);
+    metric_add(counter_of(request, route, status), 1);
 }
 
 struct api *api_new(struct app *app, struct worker *worker, struct err *err)
@@ -126,8 +157,9 @@ struct api *api_new(struct app *app, struct worker *worker, struct err *err)
     struct http_hooks hooks = {.context = api, .guard = guard, .observe = observe};
     api->app = app;
     api->worker = worker;
-    api->counters = mem_zalloc(api_route_count + 1, sizeof(*api->counters));
-    api->statuses = mem_zalloc(api_route_count + 1, sizeof(*api->statuses));
+    size_t rows = api_route_count + api_metrics_route_count + METHOD_ROWS;
+    api->counters = mem_zalloc(rows, sizeof(*api->counters));
+    api->statuses = mem_zalloc(rows, sizeof(*api->statuses));
     api->seconds = metric_with(
         metric_new(METRIC_HISTOGRAM, "lunette_http_request_seconds", "", "time from request to response"),
         NULL);
@@ -234,7 +266,7 @@ static void task_deliver(struct mail *mail, void *receiver)
     if (request && task->task.err.code == ERR_CONFLICT && task->conflict)
         http_problem(request, task->conflict, task->task.err.message);
     else if (request && task->task.err.code == ERR_INVALID)
-        http_problem(request, 422, task->task.err.message);
+        http_problem_field(request, 422, task->task.err.message, task->field, NULL);
     else if (request && task->task.err.code != ERR_NONE)
         http_problem_err(request, &task->task.err);
     else if (request)

@@ -33,7 +33,7 @@ struct api {
     struct worker *worker;
     struct http_server *server, *metrics_server;
     struct rate_limit *rate;
-    struct metric_series *(*counters)[8]; /* per route; see api.c */
+    struct metric_series *(*counters)[8]; /* per route and where there is none per method; see api.c */
     int (*statuses)[8];
     struct metric_series *seconds;
 };
@@ -84,7 +84,8 @@ struct api_task {
     void (*answer)(struct api_task *task, struct http_request *request);
     void (*drop)(struct api_task *task);
     struct writer *writer;
-    int conflict; /* status for ERR_CONFLICT; 0: 409 */
+    int conflict;      /* status for ERR_CONFLICT; 0: 409 */
+    const char *field; /* what ERR_INVALID is about; NULL: the whole */
     struct buf out;
 };
 void api_change(struct api *api, struct http_request *request, struct api_task *task);

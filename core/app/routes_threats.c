@@ -193,6 +193,13 @@ static int list_run(struct api_query *base, struct store_reader *reader, struct 
     return store_query(reader, &list->q, &list->page, out, err);
 }
 
+/* RFC 3986: what need not be escaped. */
+static bool is_unreserved(char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+           (c != '\0' && strchr("-._~", c));
+}
+
 /* The same query with another cursor. */
 static void link_header(struct list_query *list, struct http_request *request)
 {
@@ -205,7 +212,7 @@ static void link_header(struct list_query *list, struct http_request *request)
             continue;
         buf_printf(&link, "%.*s=", STR_ARG(name));
         for (size_t i = 0; i < value.len; i++)
-            buf_printf(&link, "%%%02X", (unsigned char)value.ptr[i]);
+            buf_printf(&link, is_unreserved(value.ptr[i]) ? "%c" : "%%%02X", (unsigned char)value.ptr[i]);
         buf_putc(&link, '&');
     }
     buf_printf(&link, "cursor=%llu>; rel=\"next\"", (unsigned long long)list->page.next_before);
@@ -339,8 +346,9 @@ static struct threat *visible_threat(struct change_task *change, struct writer *
     return threat;
 }
 
-static int check_transition(const struct change_task *change, const struct threat *threat, struct err *err)
+static int check_transition(struct change_task *change, const struct threat *threat, struct err *err)
 {
+    change->base.field = "status";
     if (!change->has_status || change->status == threat->status)
         return 0;
     if (threat->status == STATUS_RESOLVED && !change->reopen)
@@ -402,41 +410,84 @@ static void patch_answer(struct api_task *base, struct http_request *request)
     http_respond_json(request, 200, buf_str(&base->out));
 }
 
-static const char *patch_fields(struct change_task *change, const struct json *body)
+static bool take_status(struct change_task *change, const struct json *value)
+{
+    struct str text;
+    change->has_status = true;
+    return json_as_str(value, &text) && threat_status_named(text, &change->status);
+}
+
+static bool take_verdict(struct change_task *change, const struct json *value)
+{
+    struct str text;
+    change->has_verdict = true;
+    return json_as_str(value, &text) && threat_verdict_named(text, &change->verdict);
+}
+
+/* null is nobody. */
+static bool take_assignee(struct change_task *change, const struct json *value)
+{
+    change->has_assignee = true;
+    return json_kind(value) == JSON_KIND_NULL ||
+           (json_as_str(value, &change->assignee) && change->assignee.len <= ASSIGNEE_MAX);
+}
+
+static bool take_reason(struct change_task *change, const struct json *value)
+{
+    return json_as_str(value, &change->reason) && change->reason.len <= REASON_MAX;
+}
+
+static bool take_reopen(struct change_task *change, const struct json *value)
+{
+    return json_as_bool(value, &change->reopen);
+}
+
+static const struct {
+    const char *name;
+    bool (*take)(struct change_task *change, const struct json *value);
+    const char *expected;
+} patchable[] = {
+    {"status", take_status, "expected new, in_progress, escalated or resolved"},
+    {"verdict", take_verdict, "expected true_positive, benign_true_positive, false_positive or inconclusive"},
+    {"assignee", take_assignee, "expected a text of at most 128 bytes, or null"},
+    {"reason", take_reason, "expected a text of at most 2048 bytes"},
+    {"reopen", take_reopen, "expected true or false"},
+};
+#define PATCHABLE (sizeof(patchable) / sizeof(patchable[0]))
+
+static bool bad_change(struct http_request *request, const char *field, const char *reason)
+{
+    http_problem_field(request, 422, "the change is not right", field, reason);
+    return false;
+}
+
+static bool patch_field(struct http_request *request, struct change_task *change, struct str key,
+                        const struct json *value)
+{
+    char name[65];
+    for (size_t i = 0; i < PATCHABLE; i++)
+        if (str_is(key, patchable[i].name))
+            return patchable[i].take(change, value) ||
+                   bad_change(request, patchable[i].name, patchable[i].expected);
+    snprintf(name, sizeof(name), "%.*s", STR_ARG(key));
+    return bad_change(request, name, "only status, assignee, verdict, reason and reopen can be changed");
+}
+
+/* False after answering 422. */
+static bool patch_fields(struct http_request *request, struct change_task *change)
 {
     void *at = NULL;
-    struct str key, text;
+    struct str key;
     const struct json *value;
-    while (json_next(body, &at, &key, &value)) {
-        bool is_text = json_as_str(value, &text);
-        if (str_is(key, "status")) {
-            change->has_status = true;
-            if (!is_text || !threat_status_named(text, &change->status))
-                return "status: expected new, in_progress, escalated or resolved";
-        } else if (str_is(key, "verdict")) {
-            change->has_verdict = true;
-            if (!is_text || !threat_verdict_named(text, &change->verdict))
-                return "verdict: expected true_positive, benign_true_positive, false_positive or "
-                       "inconclusive";
-        } else if (str_is(key, "assignee")) {
-            change->has_assignee = true;
-            change->assignee = text;
-            if (!is_text || text.len > ASSIGNEE_MAX)
-                return "assignee: expected a text of at most 128 bytes";
-        } else if (str_is(key, "reason")) {
-            change->reason = text;
-            if (!is_text || text.len > REASON_MAX)
-                return "reason: expected a text of at most 2048 bytes";
-        } else if (str_is(key, "reopen")) {
-            if (!json_as_bool(value, &change->reopen))
-                return "reopen: expected true or false";
-        } else {
-            return "only status, assignee, verdict, reason and reopen can be changed";
-        }
-    }
+    while (json_next(change->body, &at, &key, &value))
+        if (!patch_field(request, change, key, value))
+            return false;
     if (change->has_verdict && change->reason.len == 0)
-        return "reason: a verdict needs one";
-    return change->has_status || change->has_verdict || change->has_assignee ? NULL : "nothing to change";
+        return bad_change(request, "reason", "a verdict needs one");
+    if (change->has_status || change->has_verdict || change->has_assignee)
+        return true;
+    http_problem(request, 422, "nothing to change");
+    return false;
 }
 
 /* If-Match: "3", W/"3" or *; false after answering 428 or 412. */
@@ -480,10 +531,7 @@ void route_threat_patch(struct http_request *request, void *context)
     struct change_task *change = change_new(request);
     if (change == NULL)
         return;
-    const char *wrong = patch_fields(change, change->body);
-    if (wrong)
-        http_problem(request, 422, wrong);
-    if (wrong || !if_match(request, change)) {
+    if (!patch_fields(request, change) || !if_match(request, change)) {
         change_drop(&change->base);
         return;
     }

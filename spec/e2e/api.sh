@@ -89,6 +89,13 @@ the_list_filters_and_pages() {
 }
 check "e2e: the list filters and pages, newest first" the_list_filters_and_pages
 
+a_link_escapes_what_it_must() {
+  curl -fsS -D "$WORK/head" "$URL/api/threats?limit=1&rule=e2e.single&since=2000-01-01T00:00:00Z" >/dev/null
+  grep -i '^link:' "$WORK/head" | grep -F \
+    '</api/threats?limit=1&rule=e2e.single&since=2000-01-01T00%3A00%3A00Z&cursor='
+}
+check "e2e: the Link header escapes reserved characters and no others" a_link_escapes_what_it_must
+
 people_change_threats() {
   local id etag
   id=$(get '/api/threats?rule=e2e.grouped' | jq -r '.[0].id')
@@ -103,6 +110,39 @@ people_change_threats() {
   get "/api/threats/$id" | jq -e '.status == "in_progress" and .assignee == "ann" and (tostring | contains("called Bob"))'
 }
 check "e2e: people change threats, and never what they have not seen" people_change_threats
+
+# change BODY: of the grouped threat, whoever had it last; prints the answer
+change() {
+  local id
+  id=$(get '/api/threats?rule=e2e.grouped' | jq -r '.[0].id')
+  request PATCH "/api/threats/$id" "${JSON[@]}" -H 'If-Match: *' -d "$1" | head -n -1
+}
+a_wrong_change_names_its_field() {
+  local field wrong
+  while read -r field wrong; do
+    change "$wrong" | jq -e --arg field "$field" '.status == 422 and .errors[0].field == $field and .errors[0].reason' ||
+      { echo "$wrong"; return 1; }
+  done <<'END'
+status {"status":"gone"}
+status {"status":7}
+status {"status":"new"}
+verdict {"verdict":"maybe"}
+reason {"verdict":"inconclusive"}
+reason {"reason":false}
+assignee {"assignee":7}
+reopen {"reopen":"yes"}
+colour {"colour":"red"}
+END
+  change '{}' | jq -e '.status == 422'
+}
+check "e2e: a change that is not right is 422 and names the field" a_wrong_change_names_its_field
+
+nobody_can_be_assigned() {
+  expect "somebody" "$(change '{"assignee":"ann"}' | jq -r .assignee)" ann
+  expect "nobody" "$(change '{"assignee":null}' | jq -c .assignee)" null
+  get '/api/threats?rule=e2e.grouped' | jq -e '.[0].assignee == null'
+}
+check "e2e: assignee null takes a threat from who has it" nobody_can_be_assigned
 
 a_resolved_threat_is_followed_by_another() {
   local id old
@@ -137,6 +177,24 @@ metrics_are_prometheus() {
   if grep -vE '^(#.*|[a-zA-Z_:][a-zA-Z0-9_:]*(\{.*\})? [-+0-9.eEinfNa]+)$' "$WORK/metrics"; then return 1; fi
 }
 check "e2e: /metrics is Prometheus text" metrics_are_prometheus
+
+requests_are_counted_by_route() {
+  count_of() { get /metrics | awk -v series="lunette_http_requests_total{$1}" 'index($0, series) == 1 { n = $NF } END { print n + 0 }'; }
+  grows() { # METHOD LABELS CURL-ARGUMENT...
+    local before
+    before=$(count_of "$2")
+    curl -sS -o /dev/null -X "$1" "${@:3}"
+    expect "requests of {$2}" "$(count_of "$2")" $((before + 1))
+  }
+  labels() { printf 'method="%s",route="%s",status="%s"' "$@"; }
+  grows GET "$(labels GET /api/rules 200)" "$URL/api/rules"
+  grows GET "$(labels GET '/api/rules/{id}' 404)" "$URL/api/rules/nosuch"
+  grows GET "$(labels GET unmatched 404)" "$URL/nosuch"
+  grows DELETE "$(labels DELETE unmatched 405)" "$URL/api/events"
+  grows GET "$(labels none refused 400)" "$URL/health" -H 'Host:'
+  if get /metrics | grep -F '=""'; then return 1; fi
+}
+check "e2e: requests are counted by method, route and status, and no label is empty" requests_are_counted_by_route
 
 metrics_are_documented() {
   diff <(sed -nE 's/^# HELP (lunette_[a-z_]+) .*/\1/p' "$WORK/metrics" | sort) \
