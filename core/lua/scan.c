@@ -13,6 +13,8 @@ struct lua_scan {
     size_t keyed_count, item_count;
     struct scan_path *paths;
     size_t path_count;
+    struct str *requires;
+    size_t require_count;
     struct scan_function *functions;
     size_t function_count;
     struct scan_read *reads;
@@ -111,6 +113,8 @@ static struct lua_scan *build(struct arena *arena, const struct scan_facts *fact
     scan->tables = keep(arena, facts->tables.items, facts->tables.count * sizeof(struct scan_table));
     scan->path_count = facts->paths.count;
     scan->paths = keep(arena, facts->paths.items, facts->paths.count * sizeof(struct scan_path));
+    scan->require_count = facts->requires.count;
+    scan->requires = keep(arena, facts->requires.items, facts->requires.count * sizeof(struct str));
     scan->function_count = facts->functions.count;
     scan->functions = keep(arena, facts->functions.items,
                            facts->functions.count * sizeof(struct scan_function));
@@ -172,6 +176,15 @@ size_t lua_scan_paths(const struct lua_scan *scan, const char *except, struct st
             paths[count++] = path->path;
     }
     map_free(seen, NULL);
+    return count;
+}
+
+size_t lua_scan_requires(const struct lua_scan *scan, struct str *names, size_t max)
+{
+    size_t count = scan->require_count < max ? scan->require_count : max;
+
+    for (size_t i = 0; i < count; i++)
+    names[i] = scan->requires[i];
     return count;
 }
 

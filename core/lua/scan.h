@@ -21,6 +21,8 @@ unsigned lua_scan_key_line(const struct lua_scan *scan, struct str key, unsigned
  * source order. Over-inclusive on purpose. `except`: name of one function field whose body is left out
  * ("filter"), or NULL. Returns how many were written, at most `max`. */
 size_t lua_scan_paths(const struct lua_scan *scan, const char *except, struct str *paths, size_t max);
+/* Modules that the file names: require "name", require("name"); as often as it does, in source order. */
+size_t lua_scan_requires(const struct lua_scan *scan, struct str *names, size_t max);
 
 /* What the function behind a key of the returned table reads of its second parameter p by name, as p.name or
  * p["name"], nested functions included; each name once, with the line of its first read, in the order of the

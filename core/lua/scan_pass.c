@@ -293,6 +293,17 @@ static void method_path(struct pass *pass)
         add_path(pass, token_at(pass, at)->text);
 }
 
+/* require "name" and require("name"). */
+static void add_require(struct pass *pass)
+{
+    size_t at = pass->at + 1;
+
+    if (is_symbol(token_at(pass, at), "("))
+        at++;
+    if (token_at(pass, at)->type == LUA_TOKEN_STRING)
+        vec_push(&pass->facts->requires, token_at(pass, at)->text);
+}
+
 static void name_token(struct pass *pass, const struct lua_token *token)
 {
     if (str_is(token->text, "function")) {
@@ -306,6 +317,8 @@ static void name_token(struct pass *pass, const struct lua_token *token)
     } else if (str_is(token->text, "event") && is_symbol(token_at(pass, pass->at + 1), ".") &&
                token_at(pass, pass->at + 2)->type == LUA_TOKEN_NAME) {
         add_path(pass, token_at(pass, pass->at + 2)->text);
+    } else if (str_is(token->text, "require")) {
+        add_require(pass);
     }
 }
 
@@ -386,6 +399,7 @@ void scan_facts_free(struct scan_facts *facts)
     vec_free(&facts->tables);
     vec_free(&facts->entries);
     vec_free(&facts->paths);
+    vec_free(&facts->requires);
     vec_free(&facts->functions);
     vec_free(&facts->reads);
 }

@@ -37,6 +37,7 @@ struct scan_facts {
     VEC(struct scan_table) tables;
     VEC(struct scan_entry) entries; /* in the order of the text */
     VEC(struct scan_path) paths;
+    VEC(struct str) requires;
     VEC(struct scan_function) functions;
     VEC(struct scan_read) reads; /* in the order of the text */
     uint32_t returned;           /* the constructor behind the file's `return`, or LUA_SCAN_NONE */

@@ -92,17 +92,47 @@ static bool run_file(struct load *load, struct load_file *file)
     return false;
 }
 
-#define PATHS_MAX 256
-#define READS_MAX 16
+#define PATHS_MAX     256
+#define READS_MAX     16
+#define REQUIRES_MAX  64
+#define REQUIRES_DEEP 64
 
+struct found {
+    struct load *load;
+    struct map *modules; /* that were looked into */
+    struct str paths[PATHS_MAX];
+    size_t count;
+    unsigned depth;
+};
+
+static void find_paths(struct found *found, const struct lua_scan *scan, const char *except)
+{
+    struct str names[REQUIRES_MAX], path, text;
+    found->count += lua_scan_paths(scan, except, found->paths + found->count, PATHS_MAX - found->count);
+    size_t count = lua_scan_requires(scan, names, REQUIRES_MAX);
+    for (size_t i = 0; i < count; i++) {
+        if (!find_module(found->load, names[i], &path, &text) || map_put(found->modules, path, found))
+            continue;
+        struct lua_scan *module = lua_scan_new(found->load->once, text, NULL);
+        if (module && found->depth < REQUIRES_DEEP) {
+            found->depth++;
+            find_paths(found, module, NULL);
+            found->depth--;
+        }
+    }
+}
+
+/* What a file's functions call in its modules reads as well, so the modules' paths are the file's. */
 static const struct str *scan_paths(struct load *load, const struct lua_scan *scan, const char *except,
                                     size_t *count)
 {
-    struct str found[PATHS_MAX];
-    *count = lua_scan_paths(scan, except, found, PATHS_MAX);
-    struct str *paths = arena_alloc(load->scratch, (*count + 1) * sizeof(*paths));
-    for (size_t i = 0; i < *count; i++)
-        paths[i] = arena_dup(load->scratch, found[i]);
+    struct found found = {.load = load, .modules = map_new()};
+    find_paths(&found, scan, except);
+    map_free(found.modules, NULL);
+    struct str *paths = arena_alloc(load->scratch, (found.count + 1) * sizeof(*paths));
+    for (size_t i = 0; i < found.count; i++)
+        paths[i] = arena_dup(load->scratch, found.paths[i]);
+    *count = found.count;
     return paths;
 }
 

@@ -1,56 +1,7 @@
 -- Windows events as EVTX converters write them: Event.System and Event.EventData, with "#attributes" objects. The same
 -- fields as source "windows", and the identity that only this form can be joined from.
 
--- Only what says who did what to whom needs more than a rename: few of all events.
-local actions = {
-  ["104"]  = { "event-log-cleared", "iam" },
-  ["1102"] = { "audit-log-cleared", "iam" },
-  ["4624"] = { "logged-in", "authentication", "success" },
-  ["4625"] = { "logon-failed", "authentication", "failure" },
-  ["4648"] = { "logged-in-explicit", "authentication", "success" },
-  ["4697"] = { "service-installed", "configuration" },
-  ["4698"] = { "scheduled-task-created", "configuration" },
-  ["4699"] = { "scheduled-task-deleted", "configuration" },
-  ["4702"] = { "scheduled-task-updated", "configuration" },
-  ["4720"] = { "added-user-account", "iam" },
-  ["4726"] = { "deleted-user-account", "iam" },
-  ["4728"] = { "added-member-to-group", "iam" },
-  ["4732"] = { "added-member-to-group", "iam" },
-  ["4740"] = { "locked-out-user-account", "iam" },
-  ["4756"] = { "added-member-to-group", "iam" },
-  ["4768"] = { "kerberos-ticket-granting-ticket-requested", "authentication" },
-  ["4769"] = { "kerberos-service-ticket-requested", "authentication" },
-  ["4771"] = { "kerberos-preauth-failed", "authentication", "failure" },
-  ["4776"] = { "credential-validated", "authentication" },
-  ["7045"] = { "service-installed", "configuration" },
-}
-
-local function given(event, path)
-  local value = event[path]
-  if value and value ~= "-" and value ~= "" then return value end
-end
-
--- In sign-ins the target is who signs in, and the subject is the service that took it.
-local function sign_in(event)
-  event["user.name"] = given(event, "user.target.name")
-  event["user.domain"] = given(event, "user.target.domain")
-  event["user.id"] = given(event, "user.target.id")
-  local ip = given(event, "winlog.event_data.IpAddress")
-  if ip then event["source.ip"] = ip:gsub("^::ffff:", "") end
-  event["source.port"] = given(event, "winlog.event_data.IpPort")
-  event["source.domain"] = given(event, "winlog.event_data.WorkstationName")
-end
-
-local function name_it(event)
-  local action = actions[event["event.code"]]
-  event["event.action"] = action[1]
-  event["event.category"] = action[2]
-  event["event.outcome"] = action[3] or "success"
-  if action[2] ~= "authentication" then return end
-  sign_in(event)
-  local status = event["winlog.event_data.Status"]
-  if not action[3] and status and status ~= "0x0" then event["event.outcome"] = "failure" end
-end
+local windows = require "sources.shared.windows"
 
 return source {
   id      = "windows_evtx",
@@ -117,11 +68,8 @@ return source {
     ["winlog.event_data.Status"]          = "Event.EventData.Status",
   },
   const   = { ["event.module"] = "windows" },
-  when    = { ["event.code"] = {
-    "104", "1102", "4624", "4625", "4648", "4697", "4698", "4699", "4702", "4720", "4726", "4728", "4732", "4740",
-    "4756", "4768", "4769", "4771", "4776", "7045",
-  } },
-  fix     = name_it,
+  when    = { ["event.code"] = windows.codes },
+  fix     = windows.name_it,
   tests   = {
     { "a process creation of Sysmon",
       raw = { Event = {

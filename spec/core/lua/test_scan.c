@@ -109,6 +109,18 @@ static void paths_read_in_functions_are_found(void **state)
     assert_int_equal(lua_scan_paths(s, NULL, paths, 2), 2);
 }
 
+static void modules_that_a_file_names_are_found(void **state)
+{
+    struct lua_scan *s = scan(state, "local a, b = require \"one.a\", require('two')\n"
+                                     "return { f = function() return require [[three]] end, g = require,\n"
+                                     "  h = require(name), 'require' } -- require 'no'");
+    struct str names[8];
+
+    assert_int_equal(lua_scan_requires(s, names, 8), 3);
+    assert_true(str_is(names[0], "one.a") && str_is(names[1], "two") && str_is(names[2], "three"));
+    assert_int_equal(lua_scan_requires(s, names, 2), 2);
+}
+
 /* "name:line name:line " */
 static void assert_reads(void **state, const char *text, const char *field, const char *expected)
 {
@@ -251,6 +263,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(keys_have_the_lines_where_they_stand, start, stop),
         cmocka_unit_test_setup_teardown(a_key_written_twice_is_found_with_both_lines, start, stop),
         cmocka_unit_test_setup_teardown(paths_read_in_functions_are_found, start, stop),
+        cmocka_unit_test_setup_teardown(modules_that_a_file_names_are_found, start, stop),
         cmocka_unit_test_setup_teardown(reads_of_a_second_parameter_are_found, start, stop),
         cmocka_unit_test_setup_teardown(constructors_are_found_from_the_one_that_the_file_returns, start,
                                         stop),

@@ -365,6 +365,24 @@ static void a_module_is_found_flat_and_deep(void **state)
     ruleset_unref(set);
 }
 
+/* Also through a module of the module, and round a circle that only a call would close. */
+static void what_a_module_reads_is_kept_for_the_rule(void **state)
+{
+    (void)state;
+    static const struct text_file files[] = {
+        {"rules/who.lua", "local where = require 'where'\n"
+                          "return { title = function(e) return e['user.email'] .. where.at(e) end }"},
+        {"rules/where.lua", "return { at = function(e) return e['host.name'] end,\n"
+                            "  back = function() return require 'who' end }"},
+        {"rules/a.lua", "local who = require 'who'\n" RULE(
+                            "a", "group = { by = { 'user.name' }, window = '1m', count = 2 },\n"
+                                 "title_of = function(e) return who.title(e) .. e['agent.id'] end,")},
+    };
+    struct ruleset *set = load_ok(files, 3);
+    assert_slots(set, &set->rules[0].stored, "user.name agent.id user.email host.name ");
+    ruleset_unref(set);
+}
+
 static void what_was_wrong_with_a_file_is_in_the_report(void **state)
 {
     (void)state;
@@ -434,6 +452,7 @@ int main(void)
         cmocka_unit_test(a_later_root_replaces_and_says_so),
         cmocka_unit_test(one_root_cannot_hold_an_id_twice),
         cmocka_unit_test(a_module_is_found_flat_and_deep),
+        cmocka_unit_test(what_a_module_reads_is_kept_for_the_rule),
         cmocka_unit_test(what_was_wrong_with_a_file_is_in_the_report),
         cmocka_unit_test(ten_thousand_rules_can_be_loaded_and_no_more),
     };
