@@ -19,14 +19,15 @@ static const struct {
     const char *name;
     enum lval_kind kind;
 } constructors[] = {
-    {"rule", LVAL_RULE},           {"source", LVAL_SOURCE}, {"policy", LVAL_POLICY}, {"agent", LVAL_AGENT},
-    {"exception", LVAL_EXCEPTION}, {"all", LVAL_ALL},       {"any", LVAL_ANY},       {"none", LVAL_NONE},
-    {"keywords", LVAL_KEYWORDS},   {"sample", LVAL_SAMPLE},
+    {"rule", LVAL_RULE},     {"source", LVAL_SOURCE},       {"policy", LVAL_POLICY}, {"agent", LVAL_AGENT},
+    {"action", LVAL_ACTION}, {"exception", LVAL_EXCEPTION}, {"all", LVAL_ALL},       {"any", LVAL_ANY},
+    {"none", LVAL_NONE},     {"keywords", LVAL_KEYWORDS},   {"sample", LVAL_SAMPLE},
 };
 #define CONSTRUCTORS (sizeof constructors / sizeof constructors[0])
 
-const char *const lua_dsl_names[] = {"rule", "policy", "agent", "exception", "source",     "sample", "at",
-                                     "all",  "any",    "none",  "keywords",  "everything", "null",   NULL};
+const char *const lua_dsl_names[] = {"rule",   "policy",   "agent",      "action", "exception",
+                                     "source", "sample",   "at",         "all",    "any",
+                                     "none",   "keywords", "everything", "null",   NULL};
 
 /* ---- markers and kinds ---- */
 

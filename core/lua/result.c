@@ -173,5 +173,8 @@ void lua_read_result(lua_State *L, const struct lua_call *call, struct lua_resul
         return;
     case LUA_RETURNS_NOTHING:
         return;
+    case LUA_RETURNS_JSON:
+        wrong(result, "a result as JSON is not read yet");
+        return;
     }
 }

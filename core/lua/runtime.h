@@ -22,6 +22,20 @@ struct lua_host {
     bool (*module)(void *context, struct str name, struct str *path, struct str *text);
     /* log.info("…") and print from a rule. */
     void (*log)(void *context, const char *level, struct str message);
+    /* list "name":get(value): does the list hold the value, and what does it say of it? *json: a JSON object
+     * of the entry's attributes; left empty when it has none. Borrowed until the state is next left: the
+     * ruleset holds it ready. NULL: get raises. */
+    bool (*list_get)(void *context, struct str name, struct str value, struct str *json, bool *known);
+    /* What an agent waits for: `what` is "threats.similar", "threats.notes" or "observations.list",
+     * `args_json` an array of the call's arguments (threat and options, or options only; no trailing nil),
+     * borrowed during the call. Calls answer(arg, …) exactly once, on the state's thread and never from
+     * within; then with JSON, borrowed during the call, that becomes a table (empty: nil), or with an error,
+     * that is raised in the agent. Returns what ask_cancel takes before that; no answer comes after a cancel,
+     * which is called whether the agent was cancelled or the state ends. NULL result: refused at once, and no
+     * answer comes. NULL function: asking raises. */
+    void *(*ask)(void *context, const char *what, struct str args_json,
+                 void (*answer)(void *arg, struct str json, const struct err *err), void *arg);
+    void (*ask_cancel)(void *context, void *asked);
 };
 
 /* What `sleep` waits on. `start` calls fire(arg) once after the delay and returns what `cancel` takes before
@@ -84,6 +98,11 @@ enum lua_returns {
     LUA_RETURNS_OPTIONAL_STRING, /* a string or nil */
     LUA_RETURNS_FLAT,    /* a table of string keys -> string, number, boolean or list of them; as JSON */
     LUA_RETURNS_NOTHING, /* ignored (fix) */
+    /* Any value as JSON text: strings (bad UTF-8 repaired), finite numbers, booleans, json.null, and tables
+     * of them up to 16 deep and 256 KiB of text. Positions 1 to n are an array, string keys an object,
+     * sorted; an empty table is {}. nil and json.null: is_nil, no text. All else is a wrong type, with its
+     * place. */
+    LUA_RETURNS_JSON,
 };
 enum lua_status {
     LUA_DONE,
@@ -93,6 +112,7 @@ enum lua_status {
     LUA_WRONG_TYPE
 };
 
+#define LUA_JSON_ARGS 4
 struct lua_call {
     int function; /* of lua_find */
     enum lua_returns returns;
@@ -101,13 +121,18 @@ struct lua_call {
     struct event_parser *parser; /* for paths that are not interned; NULL: those are nil */
     bool writable;
     const struct lua_group *group; /* NULL: the callback gets nil */
-    int64_t budget_ns;             /* CPU time */
+    const struct str *json; /* the arguments, instead of event and group, when json_count > 0: JSON texts that
+                             * become plain tables and values; null members are absent, an empty text is nil.
+                             * At most LUA_JSON_ARGS, of 256 KiB and 32 levels each; else LUA_FAILED. Read
+                             * while the call begins, so that a task's may go once lua_task_start returned. */
+    size_t json_count;
+    int64_t budget_ns; /* CPU time */
 };
 struct lua_result {
     enum lua_status status;
     bool truth;
     bool is_nil;
-    struct str text; /* STRING, and FLAT as a JSON object; in call->arena; <= 64 KiB */
+    struct str text; /* STRING, FLAT as a JSON object (<= 64 KiB), JSON (<= 256 KiB); in call->arena */
     char error[256]; /* for status != DONE: one line for a person */
     int64_t cpu_ns;
 };

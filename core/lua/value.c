@@ -13,9 +13,9 @@ const struct lval *lval_get(const struct lval *table, const char *key)
 const char *lval_name(const struct lval *value)
 {
     static const char *const types[] = {"nil", "boolean", "integer", "number", "string", "function", "table"};
-    static const char *const kinds[] = {"table", "rule", "source", "policy", "agent",    "exception",
-                                        "list",  "all",  "any",    "none",   "keywords", "everything",
-                                        "null",  "list", "sample", "at"};
+    static const char *const kinds[] = {"table",      "rule", "source", "policy", "agent", "action",
+                                        "exception",  "list", "all",    "any",    "none",  "keywords",
+                                        "everything", "null", "list",   "sample", "at"};
 
     if (!value)
         return "nil";

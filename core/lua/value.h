@@ -18,6 +18,7 @@ enum lval_kind {
     LVAL_SOURCE,
     LVAL_POLICY,
     LVAL_AGENT,
+    LVAL_ACTION,
     LVAL_EXCEPTION,
     LVAL_LIST, /* what a file returns */
     LVAL_ALL,

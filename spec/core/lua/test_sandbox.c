@@ -89,7 +89,8 @@ static void log_line(void *context, const char *level, struct str message)
     log_lines++;
 }
 
-static const struct lua_host host = {NULL, &clock_real, list_has, module, log_line};
+static const struct lua_host host = {
+    .clock = &clock_real, .list_has = list_has, .module = module, .log = log_line};
 
 /* ---- running a file ---- */
 
