@@ -31,7 +31,8 @@ enum threat_verdict {
     VERDICT_TRUE_POSITIVE,
     VERDICT_BENIGN_TRUE_POSITIVE,
     VERDICT_FALSE_POSITIVE,
-    VERDICT_INCONCLUSIVE
+    VERDICT_INCONCLUSIVE,
+    VERDICT_COUNT
 };
 bool threat_verdict_named(struct str name, enum threat_verdict *verdict);
 const char *threat_verdict_label(enum threat_verdict verdict); /* NULL for none */
@@ -74,7 +75,10 @@ struct threat {
     double processing_ms;                              /* acceptance to decision */
     char continues[UUID_TEXT], merged_into[UUID_TEXT]; /* "" none */
     char trace_id[33];
-    struct str extra; /* JSON object of later stages (triage, analysis), merged into the full view; "" none */
+    /* JSON object of later stages (triage, analysis), merged into the full view; "" none. Its member
+     * timeline_titles, {"created":"…","first_seen":…,"last_seen":…,"note":…,"change":…,"E1":…}, is not shown
+     * itself: it names the moments of the timeline. */
+    struct str extra;
 };
 
 struct threat *threat_new(void);
@@ -87,6 +91,12 @@ int threat_by_anchor(const void *a, const void *b);
 
 /* A single JSON object. full: docs/http-api.md, "A threat". row: <= 1 kB, for lists and the stream. */
 void threat_json(const struct threat *threat, bool row, struct buf *out);
+/* Appends a copy of the JSON object `extra` ("" or no object: {}) in which `key` has the value `value_json`,
+ * at its place or at the end; "" takes the member away. The key is one that needs no escapes, the value is
+ * JSON: neither is checked. `out` is not where `extra` lies. */
+void threat_extra_set(struct buf *out, struct str extra, struct str key, struct str value_json);
+/* The JSON text of a member of `extra`, borrowed; false, and *value untouched, where there is none. */
+bool threat_extra_get(struct str extra, struct str key, struct str *value);
 /* Compact binary form for the store, and back. */
 void threat_pack(const struct threat *threat, struct buf *out);
 struct threat *threat_unpack(struct str packed, struct err *err);
