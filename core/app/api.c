@@ -7,7 +7,7 @@
 
 #define ROUTE(verb, path, who, handler)                                                                      \
     {                                                                                                        \
-        .method = verb, .pattern = path, .handle = handler, .access = who                                    \
+        .method = (verb), .pattern = (path), .handle = (handler), .access = (who)                            \
     }
 
 const struct http_route api_routes[] = {
@@ -15,6 +15,8 @@ const struct http_route api_routes[] = {
     ROUTE(HTTP_GET, "/health", ACCESS_OPEN, route_health),
     ROUTE(HTTP_GET, "/ready", ACCESS_OPEN, route_ready),
     ROUTE(HTTP_GET, "/metrics", ACCESS_READ_ALL, route_metrics),
+    ROUTE(HTTP_GET, "/openapi.json", ACCESS_READ, route_openapi),
+    ROUTE(HTTP_GET, "/docs", ACCESS_READ, route_docs),
     ROUTE(HTTP_GET, "/ws", ACCESS_READ, route_ws),
     ROUTE(HTTP_POST, "/api/events", ACCESS_SEND, route_events),
     ROUTE(HTTP_POST, "/api/events/{source}", ACCESS_SEND, route_events_source),

@@ -114,6 +114,8 @@ void route_static(struct http_request *request, void *context);
 void route_health(struct http_request *request, void *context);
 void route_ready(struct http_request *request, void *context);
 void route_metrics(struct http_request *request, void *context);
+void route_openapi(struct http_request *request, void *context);
+void route_docs(struct http_request *request, void *context);
 void route_ledger(struct http_request *request, void *context);
 void route_analytics(struct http_request *request, void *context);
 void route_audit(struct http_request *request, void *context);

@@ -2,6 +2,7 @@
 #include <stdio.h>
 
 #include "app/api.h"
+#include "app/openapi.h"
 #include "base/metrics.h"
 
 void route_root(struct http_request *request, void *context)
@@ -20,7 +21,8 @@ void route_root(struct http_request *request, void *context)
     buf_puts(&out,
              ",\"links\":{\"threats\":\"/api/threats\",\"events\":\"/api/events\",\"rules\":\"/api/rules\","
              "\"analytics\":\"/api/analytics\",\"ledger\":\"/api/ledger\",\"websocket\":\"/ws\","
-             "\"health\":\"/health\",\"ready\":\"/ready\",\"metrics\":\"/metrics\"}}");
+             "\"health\":\"/health\",\"ready\":\"/ready\",\"metrics\":\"/metrics\","
+             "\"openapi\":\"/openapi.json\",\"docs\":\"/docs\"}}");
     http_respond_json(request, 200, buf_str(&out));
     buf_free(&out);
 }
@@ -95,6 +97,25 @@ void route_metrics(struct http_request *request, void *context)
     (void)context;
     metrics_render(&out);
     http_respond(request, 200, "text/plain; version=0.0.4; charset=utf-8", buf_str(&out));
+    buf_free(&out);
+}
+
+void route_openapi(struct http_request *request, void *context)
+{
+    struct buf out = BUF_EMPTY;
+    (void)context;
+    openapi_json(&out);
+    http_respond_json(request, 200, buf_str(&out));
+    buf_free(&out);
+}
+
+void route_docs(struct http_request *request, void *context)
+{
+    struct buf out = BUF_EMPTY;
+    (void)context;
+    openapi_html(&out);
+    http_set_header(request, "Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'");
+    http_respond(request, 200, "text/html; charset=utf-8", buf_str(&out));
     buf_free(&out);
 }
 

@@ -170,6 +170,17 @@ rules_are_shown() {
 }
 check "e2e: rules are shown and reloaded" rules_are_shown
 
+check "e2e: /openapi.json and docs/http-api.md say what the server does" \
+  python3 "$TOP/spec/e2e/openapi.py" "$URL" "$TOP"
+
+there_is_a_page() {
+  curl -fsS -D "$WORK/head" "$URL/docs" >"$WORK/page.html"
+  grep -i '^content-type: text/html' "$WORK/head"
+  grep -i "^content-security-policy: default-src 'none'" "$WORK/head"
+  grep 'PATCH /api/threats/{id}' "$WORK/page.html"
+}
+check "e2e: /docs is a page that may load nothing" there_is_a_page
+
 metrics_are_prometheus() {
   get /metrics >"$WORK/metrics"
   grep -q '^# TYPE lunette_.* counter$' "$WORK/metrics"
