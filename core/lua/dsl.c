@@ -249,6 +249,48 @@ static int list_has(lua_State *L)
     return 1;
 }
 
+/* ---- list "name":get(value) ---- */
+
+/* Pushes what the list says of the value and returns true; false, and nothing pushed, when it does not hold
+ * it. */
+LUA_RAISES static bool push_entry(lua_State *L, struct str name, struct str value)
+{
+    const struct lua_host *host = lua_runtime_of(L)->options.host;
+    struct str json = {0};
+    bool known = false, has = false;
+
+    lua_budget_charge(L, 20 + value.len / 16);
+    if (host && host->list_get)
+        has = host->list_get(host->context, name, value, &json, &known);
+    if (!known)
+        luaL_error(L, "list \"%s\": there is no such list", name.ptr);
+    if (!has)
+        return false;
+    lua_push_json(L, json.len > 0 ? json : STR("{}"));
+    return true;
+}
+
+static int list_get(lua_State *L)
+{
+    struct str name = lua_dsl_list_name(L, 1);
+
+    if (!name.ptr)
+        return luaL_error(L, "get belongs to a list: list \"name\":get(value) (with a colon)");
+    lua_settop(L, 2);
+    if (lua_type(L, 2) == LUA_TTABLE) { /* a field that is a list: the first of its values that is there */
+        lua_frozen_target(L, 2);
+        for (lua_Integer i = 1; lua_rawgeti(L, 2, i) != LUA_TNIL; i++) {
+            if (push_entry(L, name, lua_sandbox_text(L, -1)))
+                return 1;
+            lua_settop(L, 2);
+        }
+    } else if (!lua_isnil(L, 2) && !lua_is_null(L, 2) && push_entry(L, name, lua_sandbox_text(L, 2))) {
+        return 1;
+    }
+    lua_pushnil(L);
+    return 1;
+}
+
 /* ---- set-up ---- */
 
 bool lua_dsl_get(lua_State *L, const char *name)
@@ -287,9 +329,11 @@ LUA_RAISES static void open_kinds(lua_State *L)
 LUA_RAISES static void open_markers(lua_State *L)
 {
     lua_createtable(L, 0, 3);
-    lua_createtable(L, 0, 1);
+    lua_createtable(L, 0, 2);
     lua_pushcfunction(L, list_has);
     lua_setfield(L, -2, "has");
+    lua_pushcfunction(L, list_get);
+    lua_setfield(L, -2, "get");
     lua_setfield(L, -2, "__index");
     lua_pushboolean(L, 0);
     lua_setfield(L, -2, "__metatable");

@@ -152,6 +152,22 @@ LUA_RAISES static void read_flat(lua_State *L, const struct lua_call *call, stru
     result->text = arena_dup(call->arena, buf_str(out));
 }
 
+LUA_RAISES static void read_json(lua_State *L, const struct lua_call *call, struct lua_result *result)
+{
+    int value = lua_gettop(L);
+    struct buf *out;
+    struct err err = {0};
+
+    result->is_nil |= lua_is_null(L, value);
+    if (result->is_nil)
+        return;
+    out = lua_scratch(L);
+    if (lua_put_json(L, value, out, &err))
+        result->text = arena_dup(call->arena, buf_str(out));
+    else
+        wrong(result, "returned %s", err.message);
+}
+
 void lua_read_result(lua_State *L, const struct lua_call *call, struct lua_result *result)
 {
     result->is_nil = lua_isnil(L, -1);
@@ -174,7 +190,7 @@ void lua_read_result(lua_State *L, const struct lua_call *call, struct lua_resul
     case LUA_RETURNS_NOTHING:
         return;
     case LUA_RETURNS_JSON:
-        wrong(result, "a result as JSON is not read yet");
+        read_json(L, call, result);
         return;
     }
 }

@@ -41,6 +41,23 @@ LUA_RAISES static void push_group(lua_State *L, const struct lua_group *group)
     lua_setfield(L, -2, "values");
 }
 
+/* Pushes the arguments of the call; how many. */
+LUA_RAISES static int push_arguments(lua_State *L, const struct frame *frame)
+{
+    const struct lua_call *call = frame->call;
+
+    for (size_t i = 0; i < call->json_count; i++)
+        lua_push_json(L, call->json[i]);
+    if (call->json_count > 0)
+        return (int)call->json_count;
+    if (call->event)
+        lua_proxy_push(L, frame->task);
+    else
+        lua_pushnil(L);
+    push_group(L, call->group);
+    return 2;
+}
+
 static int returned(lua_State *L, int status, lua_KContext context)
 {
     struct frame *frame = (struct frame *)context;
@@ -53,14 +70,11 @@ static int returned(lua_State *L, int status, lua_KContext context)
 static int call_function(lua_State *L)
 {
     struct frame *frame = lua_touserdata(L, 1);
+    int count;
 
     lua_rawgeti(L, LUA_REGISTRYINDEX, frame->reference);
-    if (frame->call->event)
-        lua_proxy_push(L, frame->task);
-    else
-        lua_pushnil(L);
-    push_group(L, frame->call->group);
-    lua_callk(L, 2, 1, (lua_KContext)frame, returned);
+    count = push_arguments(L, frame);
+    lua_callk(L, count, 1, (lua_KContext)frame, returned);
     return returned(L, LUA_OK, (lua_KContext)frame);
 }
 
@@ -88,6 +102,7 @@ static struct lua_sched_task *prepare(struct lua_runtime *runtime, const struct 
 
     owner_check(&runtime->owner, "lua state");
     INVARIANT(call->function >= 0 && (size_t)call->function < runtime->functions.count);
+    INVARIANT(call->json_count <= LUA_JSON_ARGS);
     *result = (struct lua_result){.status = LUA_DONE, .is_nil = true};
     if (call->budget_ns <= 0) {
         refuse(result, LUA_OVERRAN, "no CPU time is left for this event");

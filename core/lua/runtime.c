@@ -1,6 +1,7 @@
 #include <lualib.h>
 #include <stdlib.h>
 
+#include "base/json_tape.h"
 #include "lua/sched.h"
 
 #define MEMORY_STATE ((size_t)64 << 20)
@@ -56,6 +57,8 @@ void lua_runtime_free(struct lua_runtime *runtime)
     INVARIANT(runtime->memory.used == 0);
     lua_predicates_free(runtime->predicates);
     lua_regexes_free(runtime->regexes);
+    json_tape_free(runtime->json);
+    buf_free(&runtime->json_text);
     vec_free(&runtime->files);
     vec_free(&runtime->functions);
     free(runtime);

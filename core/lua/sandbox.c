@@ -28,6 +28,8 @@ static const char *const absent[][2] = {
     {"_G", "there is no table of globals; use locals"},
     {"warn", "use log.warn"},
     {"unpack", "use table.unpack"},
+    {"threats", "only agents can ask for threats and wait for the answer"},
+    {"observations", "only agents can ask for observations and wait for the answer"},
 };
 
 /* Not the stock xpcall: its handler runs with hooks off when it handles the hook's own error, and could loop
@@ -227,6 +229,10 @@ LUA_RAISES static void add_libraries(lua_State *L)
     add_library(L, "utf8");
     for (size_t i = 0; i < sizeof modules / sizeof modules[0]; i++)
         add_module(L, modules[i]);
+    if (lua_runtime_of(L)->options.role != LUA_AGENTS)
+        return;
+    add_module(L, &lua_module_threats);
+    add_module(L, &lua_module_observations);
 }
 
 LUA_RAISES static void add_base(lua_State *L)

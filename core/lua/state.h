@@ -11,6 +11,7 @@
 #endif
 #include <signal.h>
 
+#include "base/buf.h"
 #include "base/vec.h"
 #include "loop/thread.h"
 #include "lua/runtime.h"
@@ -20,7 +21,8 @@
 #define lua_closethread(co, from) lua_resetthread(co) /* renamed in 5.4.6 */
 #endif
 
-#define LUA_STRING_MAX ((size_t)1 << 20) /* longest string; what bounds every loop over one */
+#define LUA_JSON_MAX   ((size_t)256 << 10) /* of one text of JSON, in or out */
+#define LUA_STRING_MAX ((size_t)1 << 20)   /* longest string; what bounds every loop over one */
 
 enum lua_kill { LUA_KILL_NONE, LUA_KILL_TIME, LUA_KILL_MEMORY, LUA_KILL_CLOSING };
 enum lua_phase { LUA_PHASE_LOAD = 1, LUA_PHASE_RUN = 2 };
@@ -44,6 +46,7 @@ struct lua_scheduler;
 struct lua_sched_task;
 struct lua_predicates;
 struct lua_regexes;
+struct json_tape;
 
 struct lua_runtime {
     lua_State *L;
@@ -57,8 +60,10 @@ struct lua_runtime {
     VEC(int) functions; /* registry references; the index is what lua_find gives */
     struct lua_predicates *predicates;
     struct lua_regexes *regexes;
-    uint64_t runs;      /* entries so far */
-    unsigned log_lines; /* left in the running call */
+    struct json_tape *json; /* of json_in.c; NULL until there is a text */
+    struct buf json_text;   /* what it reads */
+    uint64_t runs;          /* entries so far */
+    unsigned log_lines;     /* left in the running call */
 };
 
 static inline struct lua_runtime *lua_runtime_of(lua_State *L)
@@ -126,6 +131,7 @@ struct lua_module {
 };
 extern const struct lua_module lua_module_ip, lua_module_re, lua_module_json, lua_module_base64,
     lua_module_hash, lua_module_url, lua_module_time, lua_module_log;
+extern const struct lua_module lua_module_threats, lua_module_observations; /* of agents: op_ask.c */
 
 /* Argument helpers: strings as struct str, borrowed while the value stays on the stack. */
 LUA_RAISES struct str lua_arg_str(lua_State *L, int arg);
@@ -162,6 +168,14 @@ struct lval;
  * for memory. `scan` may be NULL: no lines. */
 LUA_RAISES struct lval *lua_convert(lua_State *L, struct arena *arena, const struct lua_scan *scan,
                                     struct str path, struct err *err);
+
+/* ---- json_in.c, json_out.c: plain values ---- */
+/* Pushes what the text says: tables and scalars, nulls left out (alone: nil); nil for an empty text. Raises
+ * for what is not JSON, 256 KiB, 32 levels. */
+LUA_RAISES void lua_push_json(lua_State *L, struct str text);
+/* Appends the value at idx, read raw. False and *err, naming the place in the value, for what has no JSON
+ * form and for more than 16 levels or LUA_JSON_MAX in `out`; raises only for memory and the budget. */
+LUA_RAISES bool lua_put_json(lua_State *L, int idx, struct buf *out, struct err *err);
 
 /* ---- result.c: what a callback returned ---- */
 /* Reads the value on top as call->returns says into *result (status, truth, text). Raises only for memory. */

@@ -143,6 +143,7 @@ static void each_kind_has_its_constructor(void **state)
         {"return source {}", LVAL_SOURCE, "source"},
         {"return policy {}", LVAL_POLICY, "policy"},
         {"return agent {}", LVAL_AGENT, "agent"},
+        {"return action {}", LVAL_ACTION, "action"},
         {"return exception {}", LVAL_EXCEPTION, "exception"},
         {"return list { \"a\" }", LVAL_LIST, "list"},
         {"return all {}", LVAL_ALL, "all"},
