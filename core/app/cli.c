@@ -96,7 +96,7 @@ struct ruleset *cli_load_rules(const struct cli *cli, struct report *report)
         report_add(report, PROBLEM_ERROR, err.where, "%s", err.message);
         return NULL;
     }
-    struct ruleset *set = ruleset_load(tree, report);
+    struct ruleset *set = ruleset_load(tree, NULL, 0, report);
     tree_free(tree);
     return set;
 }

@@ -93,7 +93,7 @@ static void log_problems(const struct report *report)
 /* A tree that compiles and whose tests pass; NULL otherwise. */
 static struct ruleset *accept_tree(const struct reload *r, const struct tree *tree, struct report *report)
 {
-    struct ruleset *set = ruleset_load(tree, report);
+    struct ruleset *set = ruleset_load(tree, NULL, 0, report);
     if (set == NULL)
         return NULL;
     struct test_results results = {0};
@@ -122,7 +122,7 @@ static struct ruleset *last_good(struct reload *r, struct report *report)
     if (tree == NULL)
         return NULL;
     struct report old = {0};
-    struct ruleset *set = ruleset_load(tree, &old);
+    struct ruleset *set = ruleset_load(tree, NULL, 0, &old);
     report_free(&old);
     if (set) {
         snprintf(r->hash, sizeof(r->hash), "%s", tree_hash(tree));

@@ -121,9 +121,16 @@ bool load_source(struct unit *unit, struct source *source);
 /* Fields that the literal paths of callbacks read; the group's are `stored`. */
 void load_callback_fields(struct unit *unit, struct rule *rule);
 
+/* The attributes of a keyed entry, as a JSON object ("" for an empty table); reports what is none. */
+bool load_attributes(struct unit *unit, const struct lval_field *entry, struct str *out);
+/* The `lists` of a test's table; returns how many. */
+size_t load_test_lists(struct unit *unit, struct str test, const struct lval *table,
+                       const struct test_list **out);
 /* Makes the list of a .lua, .txt or .csv file and enters it into the set. */
 void load_list_value(struct load *load, const struct load_file *file);
 void load_list_text(struct load *load, const struct tree_file *file);
+/* Applies the overlays; then the lists are ready to be asked, and stand by name. */
+void load_finish_lists(struct load *load, const struct list_overlay *overlays, size_t overlay_count);
 /* Runs all Lua files, sorts out what each is, lets later roots replace earlier ones. */
 void load_files(struct load *load);
 

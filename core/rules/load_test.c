@@ -143,34 +143,70 @@ static void load_events(const struct test_unit *at, const struct lval *table, st
     vec_free(&events.all);
 }
 
-static void load_test_list(const struct test_unit *at, const struct lval_field *field, struct test_list *out)
+/* The entries of one list of a test, as load_list.c reads those of a file. */
+struct test_entries {
+    struct unit *unit;
+    struct literal *entries;
+    struct str *attributes;
+    size_t count;
+};
+
+static bool add_test_items(struct test_entries *to, const struct lval *list)
 {
-    const struct lval *value = &field->value;
-    struct literal *entries = arena_alloc(at->unit->load->arena, (value->item_count + 1) * sizeof(*entries));
-    bool good = value->type == LVAL_TABLE && value->field_count == 0 &&
-                (value->kind == LVAL_PLAIN || value->kind == LVAL_LIST);
-    for (size_t i = 0; good && i < value->item_count; i++) {
-        good = literal_of(&value->items[i], &entries[i]) && entries[i].type != LITERAL_NULL;
-        entries[i].text = arena_dup(at->unit->load->arena, entries[i].text);
-        entries[i].from_list = true;
+    for (size_t i = 0; i < list->item_count; i++) {
+        struct literal *entry = &to->entries[to->count];
+        if (!literal_of(&list->items[i], entry) || entry->type == LITERAL_NULL)
+            return false;
+        entry->text = arena_dup(to->unit->load->arena, entry->text);
+        entry->from_list = true;
+        to->attributes[to->count++] = STR("");
     }
-    if (!good)
-        unit_error(at->unit, field->line, "test \"%.*s\": lists.%.*s: expected { \"…\" }",
-                   STR_ARG(at->test->name), STR_ARG(field->key));
-    *out = (struct test_list){arena_dup(at->unit->load->arena, field->key), entries,
-                              good ? value->item_count : 0};
+    return true;
 }
 
-static void load_test_lists(const struct test_unit *at, const struct lval *table, struct rule_test *test)
+static bool add_test_keys(struct test_entries *to, const struct lval *list)
 {
-    const struct lval *lists = key_of_type(at->unit, table, "lists", LVAL_TABLE);
+    for (size_t i = 0; i < list->field_count; i++) {
+        if (!load_attributes(to->unit, &list->fields[i], &to->attributes[to->count]))
+            return false;
+        to->entries[to->count++] = (struct literal){
+            .type = LITERAL_STRING,
+            .text = arena_dup(to->unit->load->arena, list->fields[i].key),
+            .from_list = true};
+    }
+    return true;
+}
+
+static void load_test_list(struct unit *unit, struct str test, const struct lval_field *field,
+                           struct test_list *out)
+{
+    const struct lval *value = &field->value;
+    struct arena *arena = unit->load->arena;
+    size_t most = value->item_count + value->field_count;
+    struct test_entries to = {unit, arena_alloc(arena, (most + 1) * sizeof(*to.entries)),
+                              arena_alloc(arena, (most + 1) * sizeof(*to.attributes)), 0};
+    size_t errors = unit->errors;
+    bool good = value->type == LVAL_TABLE && (value->kind == LVAL_PLAIN || value->kind == LVAL_LIST) &&
+                add_test_items(&to, value) && add_test_keys(&to, value);
+    if (!good && unit->errors == errors)
+        unit_error(unit, field->line,
+                   "test \"%.*s\": lists.%.*s: expected { \"…\" }, or { [\"…\"] = { name = value } }",
+                   STR_ARG(test), STR_ARG(field->key));
+    *out = (struct test_list){arena_dup(arena, field->key), to.entries, to.count, to.attributes};
+}
+
+size_t load_test_lists(struct unit *unit, struct str test, const struct lval *table,
+                       const struct test_list **out)
+{
+    const struct lval *lists = key_of_type(unit, table, "lists", LVAL_TABLE);
+    *out = NULL;
     if (lists == NULL)
-        return;
-    struct test_list *out = arena_alloc(at->unit->load->arena, (lists->field_count + 1) * sizeof(*out));
+        return 0;
+    struct test_list *all = arena_alloc(unit->load->arena, (lists->field_count + 1) * sizeof(*all));
     for (size_t i = 0; i < lists->field_count; i++)
-        load_test_list(at, &lists->fields[i], &out[i]);
-    test->lists = out;
-    test->list_count = lists->field_count;
+        load_test_list(unit, test, &lists->fields[i], &all[i]);
+    *out = all;
+    return lists->field_count;
 }
 
 static bool expect_count(struct unit *unit, const struct lval *expect, const char *key, uint64_t *out)
@@ -228,7 +264,7 @@ static void load_test(struct unit *unit, const struct lval *table, struct rule_t
     struct test_unit at = {unit, test, table->line};
     check_keys(unit, &keyed, &(struct keys){"test", names, 3, later});
     load_events(&at, table, test);
-    load_test_lists(&at, table, test);
+    test->list_count = load_test_lists(unit, test->name, table, &test->lists);
     load_expect(&at, table, test);
 }
 

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/hash.h"
 #include "rules/load.h"
 
 #define RULES_MAX 10000
@@ -128,9 +129,31 @@ static void compile(struct load *load)
                        "tested");
 }
 
-static int list_order(const void *a, const void *b)
+static void put_overlay(struct buf *out, const struct list_overlay *overlay)
 {
-    return str_compare((*(struct list *const *)a)->name, (*(struct list *const *)b)->name);
+    buf_put_lstr(out, overlay->name);
+    buf_put_u64(out, overlay->added_count);
+    for (size_t i = 0; i < overlay->added_count; i++) {
+        buf_put_lstr(out, overlay->added[i].value);
+        buf_put_lstr(out, overlay->added[i].attributes);
+    }
+    buf_put_u64(out, overlay->removed_count);
+    for (size_t i = 0; i < overlay->removed_count; i++)
+        buf_put_lstr(out, overlay->removed[i]);
+}
+
+void ruleset_hash(const struct tree *tree, const struct list_overlay *overlays, size_t overlay_count,
+                  char out[65])
+{
+    struct buf all = BUF_EMPTY;
+    memcpy(out, tree_hash(tree), 65);
+    if (overlay_count == 0)
+        return;
+    buf_puts(&all, tree_hash(tree));
+    for (size_t i = 0; i < overlay_count; i++)
+        put_overlay(&all, &overlays[i]);
+    hash_sha256_hex(buf_str(&all), out);
+    buf_free(&all);
 }
 
 static struct ruleset *new_set(const struct tree *tree)
@@ -143,7 +166,6 @@ static struct ruleset *new_set(const struct tree *tree)
         fields_intern(set->fields, str_from(entity_fields[i]), NULL);
     set->rules_by_id = map_new();
     set->lists_by_name = map_new();
-    memcpy(set->hash, tree_hash(tree), sizeof(set->hash));
     set->files = arena_alloc(set->arena, (tree->files.count + 1) * sizeof(*set->files));
     return set;
 }
@@ -156,20 +178,21 @@ static void take_notes(const struct tree *tree, struct report *report)
     }
 }
 
-struct ruleset *ruleset_load(const struct tree *tree, struct report *report)
+struct ruleset *ruleset_load(const struct tree *tree, const struct list_overlay *overlays,
+                             size_t overlay_count, struct report *report)
 {
     struct ruleset *set = new_set(tree);
     struct load load = {
         .tree = tree, .report = report, .set = set, .arena = set->arena, .known = known_fields_new()};
     size_t before = report->errors;
+    ruleset_hash(tree, overlays, overlay_count, set->hash);
     load.scratch = arena_new(64 << 10);
     load.once = arena_new(64 << 10);
     load.rule_files = map_new();
     load.source_files = map_new();
     take_notes(tree, report);
     load_files(&load);
-    if (set->list_count)
-        qsort(set->lists, set->list_count, sizeof(struct list *), list_order);
+    load_finish_lists(&load, overlays, overlay_count);
     load_sources(&load);
     know_fields(&load);
     load_rules(&load);

@@ -5,6 +5,7 @@
 
 #include "base/buf.h"
 #include "base/vec.h"
+#include "rules/lists.h"
 #include "rules/ruleset.h"
 
 /* A note is no problem: it says what a reader would want to know ("replaces …"). */
@@ -40,9 +41,14 @@ const char *tree_hash(const struct tree *tree); /* 64 hex */
 int tree_save(const struct tree *tree, const char *dir, struct err *err);
 struct tree *tree_restore(const char *dir, struct err *err);
 
-/* Compiles. NULL when there is any error; the report has all of them, not just the first. Does not run the
- * tests. */
-struct ruleset *ruleset_load(const struct tree *tree, struct report *report);
+/* Compiles, with the lists of the files as the overlays change them: removed first, then added; an overlay of
+ * a list that no file makes is a list of its own. Of two overlays of one name the later comes second. NULL
+ * when there is any error; the report has all of them, not just the first. Does not run the tests. */
+struct ruleset *ruleset_load(const struct tree *tree, const struct list_overlay *overlays,
+                             size_t overlay_count, struct report *report);
+/* The hash of the ruleset that these make, 64 hex; without overlays it is the tree's. */
+void ruleset_hash(const struct tree *tree, const struct list_overlay *overlays, size_t overlay_count,
+                  char out[65]);
 /* The matcher of one rule alone, as index 0, with the lists of the test in place of the files' (NULL: the
  * files'). The caller frees it; `arena` lives as long. */
 struct matcher *ruleset_test_matcher(const struct ruleset *set, const struct rule *rule,

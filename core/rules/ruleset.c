@@ -11,6 +11,11 @@ const char *const entity_fields[ENTITY_FIELDS] = {
 const char *const callback_names[CALLBACK_COUNT] = {"filter",      "detect",   "title_of",
                                                     "severity_of", "dedup_of", "context_of"};
 
+const char *const policy_names[POLICY_COUNT] = {"severity", "false_positive", "response",
+                                                "mitre",    "manipulation",   "timeline"};
+const char *const agent_names[AGENT_COUNT] = {"historical", "config",   "devops",
+                                              "context",    "priority", "coordinator"};
+
 struct ruleset *ruleset_ref(struct ruleset *set)
 {
     atomic_fetch_add_explicit(&set->refs, 1, memory_order_relaxed);
@@ -64,6 +69,20 @@ bool ruleset_list_has(const struct ruleset *set, struct str name, struct str val
     if (known)
         *known = list != NULL;
     return list && list_has(list, value);
+}
+
+bool ruleset_list_get(const struct ruleset *set, struct str name, struct str value, struct str *json,
+                      bool *known)
+{
+    const struct list *list = map_get(set->lists_by_name, name);
+    if (known)
+        *known = list != NULL;
+    return list && list_get(list, value, json);
+}
+
+const struct list *ruleset_list(const struct ruleset *set, struct str name)
+{
+    return map_get(set->lists_by_name, name);
 }
 
 struct matcher *ruleset_test_matcher(const struct ruleset *set, const struct rule *rule,

@@ -45,6 +45,7 @@ struct test_list {
     struct str name;
     const struct literal *entries;
     size_t count;
+    const struct str *attributes; /* by entry, JSON objects or ""; NULL: none has any */
 };
 struct rule_test {
     struct str name;
@@ -112,11 +113,76 @@ struct source {
 
 struct list; /* lists.h */
 
+/* ---- triage and analysis: what `policy`, `agent` and `action` files say ---- */
+
+enum policy_kind {
+    POLICY_SEVERITY,
+    POLICY_FALSE_POSITIVE,
+    POLICY_RESPONSE,
+    POLICY_MITRE,
+    POLICY_MANIPULATION,
+    POLICY_TIMELINE,
+    POLICY_COUNT
+};
+extern const char *const policy_names[POLICY_COUNT]; /* "severity" … "timeline" */
+
+enum agent_kind {
+    AGENT_HISTORICAL,
+    AGENT_CONFIG,
+    AGENT_DEVOPS,
+    AGENT_CONTEXT,
+    AGENT_PRIORITY,
+    AGENT_COORDINATOR,
+    AGENT_COUNT
+};
+extern const char *const agent_names[AGENT_COUNT]; /* "historical" … "coordinator" */
+
+/* A test of a policy (decide of threat, context), an agent (offline of threat, gathered) or an action
+ * (dry_run of action, threat). Texts are JSON objects; "{}" where the test does not name them. */
+struct policy_test {
+    struct str name;
+    unsigned line;
+    struct str threat, context, gathered, action;
+    const struct test_list *lists;
+    size_t list_count;
+    const struct lval *expect; /* compared as a subset of the answer; NULL when `fails` */
+    bool fails;                /* expect = { error = true } */
+};
+
+struct policy {
+    bool present; /* false: none of the files is this policy; triage has its own default */
+    struct str name, path;
+    unsigned file; /* index into ruleset->files */
+    const struct policy_test *tests;
+    size_t test_count;
+};
+
+struct agent {
+    bool present;
+    struct str name, path;
+    unsigned file;
+    bool has_when, has_gather, has_prompt; /* `offline` there always is */
+    struct str schema;                     /* JSON Schema of a model's answer; "" without a prompt */
+    int64_t timeout_ns;                    /* of one request to the model: 1 s to 120 s */
+    unsigned max_tokens;                   /* 1 to 32,000 */
+    const struct policy_test *tests;
+    size_t test_count;
+};
+
+struct action {
+    struct str id, title, path;
+    unsigned file;
+    const struct str *target; /* fields whose value it can be about */
+    size_t target_count;
+    const struct policy_test *tests;
+    size_t test_count;
+};
+
 struct ruleset {
     atomic_uint refs;
     atomic_uint batches; /* being judged on it: a worker keeps its Lua state until there are none */
     uint64_t generation; /* 1, 2, … in this process; 0 while unpublished */
-    char hash[65];       /* SHA-256 of the tree */
+    char hash[65];       /* SHA-256 of the tree and the overlays: ruleset_hash */
     struct arena *arena;
     struct fields *fields;
     struct matcher *matcher;  /* of the rules that are not off; same indexes, as the others stand last */
@@ -125,12 +191,19 @@ struct ruleset {
     const struct source *sources;
     size_t source_count;
     struct lua_source *files;
-    size_t file_count; /* every Lua file that is a rule or a source */
+    size_t file_count; /* every Lua file that is a rule, a source, a policy, an agent or an action */
     struct lua_source *modules;
     size_t module_count; /* for require: path below the root, dots for slashes, no .lua */
     struct list **lists; /* by name */
     size_t list_count;
     struct map *rules_by_id, *lists_by_name; /* const struct rule *, const struct list * */
+    const struct list **intel;               /* by name: the lists that begin with "intel_" */
+    size_t intel_count;
+    struct policy policies[POLICY_COUNT];
+    struct agent agents[AGENT_COUNT];
+    const struct action *actions; /* by id */
+    size_t action_count;
+    struct map *techniques; /* id -> of the list "attack"; NULL: there is no such list */
 };
 
 struct ruleset *ruleset_ref(struct ruleset *set);
@@ -140,5 +213,13 @@ uint32_t ruleset_source(const struct ruleset *set, struct str id);         /* UI
 /* Does the list hold the value (texts case-folded, numbers by their decimal text, addresses also by the
  * networks of the list)? *known: there is such a list. */
 bool ruleset_list_has(const struct ruleset *set, struct str name, struct str value, bool *known);
+/* The same with the entry's attributes: list_get. *json is "{}" where it has none; untouched when false. */
+bool ruleset_list_get(const struct ruleset *set, struct str name, struct str value, struct str *json,
+                      bool *known);
+const struct list *ruleset_list(const struct ruleset *set, struct str name);   /* NULL */
+const struct action *ruleset_action(const struct ruleset *set, struct str id); /* NULL */
+/* What the list "attack" says of an ATT&CK id ("T1621", "TA0001"): its name ("" where it has none) and a JSON
+ * array of its tactics. False when it is not there, also when there is no such list. */
+bool ruleset_technique(const struct ruleset *set, struct str id, struct str *name, struct str *tactics_json);
 
 #endif

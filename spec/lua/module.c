@@ -82,7 +82,7 @@ static struct ruleset *load(lua_State *L, struct report *report)
         report_add(report, PROBLEM_ERROR, err.where, "%s", err.message);
         return NULL;
     }
-    struct ruleset *set = ruleset_load(tree, report);
+    struct ruleset *set = ruleset_load(tree, NULL, 0, report);
     tree_free(tree);
     return set;
 }

@@ -46,7 +46,7 @@ static int load_rules(void **state)
     struct report report = {0};
     (void)state;
     struct tree *tree = tree_read(LUNETTE_SOURCE_DIR "/rules", LUNETTE_SOURCE_DIR "/plugins", &err);
-    set = tree ? ruleset_load(tree, &report) : NULL;
+    set = tree ? ruleset_load(tree, NULL, 0, &report) : NULL;
     for (size_t i = 0; i < report.problems.count; i++)
         if (report.problems.items[i].level == PROBLEM_ERROR)
             print_error("%s: %s\n", report.problems.items[i].where, report.problems.items[i].message);

@@ -34,7 +34,7 @@ static int open_app(void **state)
     struct report report = {0};
     (void)state;
     struct tree *tree = tree_read(LUNETTE_SOURCE_DIR "/rules", LUNETTE_SOURCE_DIR "/plugins", &err);
-    set = tree ? ruleset_load(tree, &report) : NULL;
+    set = tree ? ruleset_load(tree, NULL, 0, &report) : NULL;
     tree_free(tree);
     report_free(&report);
     app = (struct app){.settings = {.workers = 2, .web = (char *)"/nowhere", .demo = true}, .metrics_fd = -1};

@@ -17,7 +17,7 @@ static inline struct ruleset *load_texts(const struct text_file *files, size_t c
     for (size_t i = 0; i < count; i++)
         sources[i] = (struct lua_source){str_from(files[i].path), str_from(files[i].text)};
     struct tree *tree = tree_of(sources, count);
-    struct ruleset *set = ruleset_load(tree, report);
+    struct ruleset *set = ruleset_load(tree, NULL, 0, report);
     tree_free(tree);
     return set;
 }

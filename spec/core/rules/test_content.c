@@ -38,7 +38,7 @@ static int setup(void **state)
     struct err err = {0};
     struct tree *tree = tree_read(LUNETTE_SOURCE_DIR "/rules", LUNETTE_SOURCE_DIR "/plugins", &err);
     assert_non_null(tree);
-    r->set = ruleset_load(tree, &report);
+    r->set = ruleset_load(tree, NULL, 0, &report);
     tree_free(tree);
     for (size_t i = 0; i < report.problems.count; i++)
         printf("%s: %s\n", report.problems.items[i].where, report.problems.items[i].message);

@@ -367,7 +367,7 @@ static void a_test_sees_only_its_own_lists(void **state)
     struct bench *b = *state;
     uint32_t rule = rule_index(b, "a.good");
     struct literal ana = {.type = LITERAL_STRING, .text = STR("ANA"), .from_list = true};
-    struct test_list list = {STR("admins"), &ana, 1};
+    struct test_list list = {STR("admins"), &ana, 1, NULL};
     struct rule_test with = {.lists = &list, .list_count = 1}, without = {0};
     pack_set_test(b->pack, &with);
     assert_int_equal(pack_severity(b->pack, rule, b->event, NULL, &b->note), SEVERITY_HIGH);

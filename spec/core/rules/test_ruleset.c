@@ -313,7 +313,7 @@ static void a_later_root_replaces_and_says_so(void **state)
     struct report report = {0};
     struct tree *tree = tree_read(roots, "", &err);
     assert_non_null(tree);
-    struct ruleset *set = ruleset_load(tree, &report);
+    struct ruleset *set = ruleset_load(tree, NULL, 0, &report);
     report_text(&report, text, sizeof(text));
     assert_string_equal(text, "note two/b.lua: replaces the rule \"same\" of one/a.lua\n"
                               "note two/l.txt: replaces the list \"l\" of one/l.txt\n");
@@ -419,7 +419,7 @@ static struct ruleset *load_many(size_t count, struct report *report)
         assert_int_equal(tree_add(&place, str_from(name), str_from(text), &err), 0);
     }
     tree_finish(tree);
-    struct ruleset *set = ruleset_load(tree, report);
+    struct ruleset *set = ruleset_load(tree, NULL, 0, report);
     tree_free(tree);
     return set;
 }
