@@ -1,6 +1,6 @@
 /* The life of connections: deadlines, order, answers that come later, clients that leave, limits, draining.
  */
-#include "trial.h"
+#include "kept_trial.h"
 
 #include <fcntl.h>
 #include <sys/ioctl.h>
@@ -8,40 +8,10 @@
 
 /* ---- handlers ---- */
 
-static struct {
-    struct http_request *kept[8]; /* server thread only */
-    size_t count;
-    atomic_int arrived, gone;
-} later;
-
-static void on_gone(struct http_request *request, void *arg)
-{
-    assert_ptr_equal(arg, &later);
-    assert_true(str_starts(http_path(request), STR("/later")));
-    for (size_t i = 0; i < 8; i++)
-        if (later.kept[i] == request)
-            later.kept[i] = NULL;
-    atomic_fetch_add(&later.gone, 1);
-}
-
-static void keep(struct http_request *request, void *context)
-{
-    (void)context;
-    http_keep(request, on_gone, &later);
-    later.kept[later.count++ % 8] = request;
-    atomic_fetch_add(&later.arrived, 1);
-}
-
 static void keep_and_pause(struct http_request *request, void *context)
 {
     http_pause(request, true);
     keep(request, context);
-}
-
-static void answer_now(struct http_request *request, void *context)
-{
-    (void)context;
-    http_respond(request, 200, "text/plain", http_query(request, "n"));
 }
 
 static void answer_much(struct http_request *request, void *context)
@@ -111,32 +81,6 @@ static int stop(void **state)
     trial_stop(&trial);
     assert_int_equal(http_server_connections(), 0);
     return 0;
-}
-
-static void wait_for(atomic_int *value, int wanted)
-{
-    for (int i = 0; i < 20000 && atomic_load(value) < wanted; i++)
-        usleep(500);
-    assert_int_equal(atomic_load(value), wanted);
-}
-
-static void wait_for_connections(size_t wanted)
-{
-    for (int i = 0; i < 20000 && http_server_connections() != wanted; i++)
-        usleep(500);
-    assert_int_equal(http_server_connections(), wanted);
-}
-
-/* On the server's thread. */
-static void answer_kept(void *arg)
-{
-    (void)arg;
-    for (size_t i = 0; i < 8; i++) {
-        struct http_request *request = later.kept[i];
-        later.kept[i] = NULL;
-        if (request)
-            http_respond(request, 200, "text/plain", http_query(request, "n"));
-    }
 }
 
 static void go_on_reading(void *arg)

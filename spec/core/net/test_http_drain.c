@@ -1,37 +1,5 @@
 /* Draining a server, and several workers on one listening socket. */
-#include "trial.h"
-
-/* ---- handlers ---- */
-
-static struct {
-    struct http_request *kept[8]; /* server thread only */
-    size_t count;
-    atomic_int arrived, gone;
-} later;
-
-static void on_gone(struct http_request *request, void *arg)
-{
-    assert_ptr_equal(arg, &later);
-    assert_true(str_starts(http_path(request), STR("/later")));
-    for (size_t i = 0; i < 8; i++)
-        if (later.kept[i] == request)
-            later.kept[i] = NULL;
-    atomic_fetch_add(&later.gone, 1);
-}
-
-static void keep(struct http_request *request, void *context)
-{
-    (void)context;
-    http_keep(request, on_gone, &later);
-    later.kept[later.count++ % 8] = request;
-    atomic_fetch_add(&later.arrived, 1);
-}
-
-static void answer_now(struct http_request *request, void *context)
-{
-    (void)context;
-    http_respond(request, 200, "text/plain", http_query(request, "n"));
-}
+#include "kept_trial.h"
 
 static const struct http_route routes[] = {
     {.method = HTTP_GET, .pattern = "/later", .handle = keep},
@@ -45,32 +13,6 @@ static void start_with(const struct http_limits *limits)
     memset(&later, 0, sizeof later);
     trial.limits = *limits;
     trial_start(&trial);
-}
-
-static void wait_for(atomic_int *value, int wanted)
-{
-    for (int i = 0; i < 20000 && atomic_load(value) < wanted; i++)
-        usleep(500);
-    assert_int_equal(atomic_load(value), wanted);
-}
-
-static void wait_for_connections(size_t wanted)
-{
-    for (int i = 0; i < 20000 && http_server_connections() != wanted; i++)
-        usleep(500);
-    assert_int_equal(http_server_connections(), wanted);
-}
-
-/* On the server's thread. */
-static void answer_kept(void *arg)
-{
-    (void)arg;
-    for (size_t i = 0; i < 8; i++) {
-        struct http_request *request = later.kept[i];
-        later.kept[i] = NULL;
-        if (request)
-            http_respond(request, 200, "text/plain", http_query(request, "n"));
-    }
 }
 
 /* ---- stories ---- */

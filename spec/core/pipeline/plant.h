@@ -40,6 +40,32 @@ static inline struct ruleset *plant_rules(const struct text_file *files, size_t 
     return set;
 }
 
+#define PLANT_RULE(id, body)                                                                                 \
+    "return rule { id = \"" id "\", title = \"" id "\", severity = \"low\", match = { [\"event.action\"] = " \
+    "\"" id "\" },\n" body "\n"
+#define PLANT_FIRES(id, times)                                                                               \
+    "tests = { { \"fires\", events = at({ " times " }, sample { [\"event.action\"] = \"" id                  \
+    "\", [\"user.name\"] = \"ana\" }), expect = { threats = 1 } }, { \"quiet\", events = at({ 0 }, sample "  \
+    "{ [\"event.action\"] = \"x\" }), expect = { threats = 0 } } } }"
+/* Fires for each event of action "one", into one threat an hour and user; and for the third "three" of a
+ * user. */
+#define PLANT_ONE                                                                                            \
+    {                                                                                                        \
+        "rules/one.lua", PLANT_RULE("one", "dedup = { by = { \"user.name\" }, window = \"1h\" },")           \
+                             PLANT_FIRES("one", "0")                                                         \
+    }
+#define PLANT_THREE                                                                                          \
+    {                                                                                                        \
+        "rules/three.lua",                                                                                   \
+            PLANT_RULE("three", "group = { by = { \"user.name\" }, window = \"10m\", count = 3 },")          \
+                PLANT_FIRES("three", "0, 1, 2")                                                              \
+    }
+
+static inline void plant_put_event(struct buf *out, const char *action, const char *user)
+{
+    buf_printf(out, "{\"event.action\":\"%s\",\"user.name\":\"%s\"}\n", action, user);
+}
+
 /* ---- folders ---- */
 
 static inline int plant_remove_one(const char *path, const struct stat *status, int kind, struct FTW *walk)
@@ -392,6 +418,16 @@ static inline void plant_threats(struct pipeline *pipeline, struct lines *lines)
     pthread_mutex_unlock(&plant_lock);
     lines_free(&ids);
     lines_sort(lines);
+}
+
+/* Threats in the store now. */
+static inline size_t plant_count(struct pipeline *pipeline)
+{
+    struct lines ids = {0};
+    plant_ids(writer_store(pipeline_writer(pipeline)), &ids);
+    size_t count = ids.items.count;
+    lines_free(&ids);
+    return count;
 }
 
 /* How many lines only one side has; the first few are printed. */

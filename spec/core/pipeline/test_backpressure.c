@@ -26,15 +26,6 @@ static void put_event(struct buf *out, const char *user, unsigned number)
     buf_printf(out, "{\"event.action\":\"go\",\"user.name\":\"%s%u\"}\n", user, number);
 }
 
-static size_t count_threats(struct pipeline *pipeline)
-{
-    struct lines ids = {0};
-    plant_ids(writer_store(pipeline_writer(pipeline)), &ids);
-    size_t count = ids.items.count;
-    lines_free(&ids);
-    return count;
-}
-
 /* ---- a worker that stands still ---- */
 
 struct barrier {
@@ -115,7 +106,7 @@ static void check_events(struct pipeline *pipeline, size_t count, unsigned tries
     assert_int_equal(plant_ledger(pipeline, "events", "judged"), count + tries);
     assert_int_equal(plant_ledger(pipeline, "t.grouped", "matched"), count + tries);
     assert_int_equal(plant_ledger(pipeline, "t.grouped", "waiting"), tries);
-    assert_int_equal(count_threats(pipeline), 1);
+    assert_int_equal(plant_count(pipeline), 1);
 }
 
 static void all_are_answered(struct pipeline *pipeline, struct reply *replies, size_t count, unsigned tries)
@@ -282,7 +273,7 @@ static void a_journal_that_cannot_be_written_leaves_no_trace(void **state)
     assert_false(health.journal_full);
     pipeline_stop(pipeline, 5 * NS_PER_S);
     pipeline = plant_start(&options);
-    assert_int_equal(count_threats(pipeline), 2);
+    assert_int_equal(plant_count(pipeline), 2);
     assert_int_equal(plant_ledger(pipeline, "events", "received"), quiet + 12);
     assert_int_equal(plant_ledger(pipeline, "events", "accepted"), quiet + 2);
     assert_int_equal(plant_ledger(pipeline, "t.single", "matched"), 2);
@@ -351,7 +342,7 @@ static void a_commit_that_fails_is_tried_again(void **state)
     assert_int_equal(ask_user(pipeline, "after", 0).raised, 1);
     pipeline_stop(pipeline, 5 * NS_PER_S);
     pipeline = plant_start(&options);
-    assert_int_equal(count_threats(pipeline), before + raised + 1);
+    assert_int_equal(plant_count(pipeline), before + raised + 1);
     assert_int_equal(plant_ledger(pipeline, "t.single", "raised"), before + raised + 1);
     pipeline_stop(pipeline, 5 * NS_PER_S);
     plant_remove(data);
@@ -380,7 +371,7 @@ static void a_stop_while_the_store_fails_leaves_it_to_the_next_start(void **stat
     limit_files(0);
     pipeline = plant_start(&options);
     plant_settle(pipeline);
-    assert_int_equal(count_threats(pipeline), before + 1);
+    assert_int_equal(plant_count(pipeline), before + 1);
     assert_int_equal(plant_ledger(pipeline, "t.single", "raised"), before + 1);
     pipeline_stop(pipeline, 5 * NS_PER_S);
     plant_remove(data);

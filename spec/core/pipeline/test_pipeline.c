@@ -4,57 +4,34 @@
 #include "core/pipeline/plant.h"
 #include "data/journal_scan.h"
 
-#define RULE(id, body)                                                                                       \
-    "return rule { id = \"" id "\", title = \"" id "\", severity = \"low\", match = { [\"event.action\"] = " \
-    "\"" id "\" },\n" body "\n"
-#define FIRES(id, times)                                                                                     \
-    "tests = { { \"fires\", events = at({ " times " }, sample { [\"event.action\"] = \"" id                  \
-    "\", [\"user.name\"] = \"ana\" }), expect = { threats = 1 } }, { \"quiet\", events = at({ 0 }, sample "  \
-    "{ [\"event.action\"] = \"x\" }), expect = { threats = 0 } } } }"
-
 static struct ruleset *rules(void)
 {
     static const struct text_file files[] = {
-        {"rules/one.lua",
-         RULE("one", "dedup = { by = { \"user.name\" }, window = \"1h\" },") FIRES("one", "0")},
-        {"rules/three.lua", RULE("three", "group = { by = { \"user.name\" }, window = \"10m\", count = 3 },")
-                                FIRES("three", "0, 1, 2")},
+        PLANT_ONE,
+        PLANT_THREE,
         {"rules/bad.lua",
-         RULE("bad", "dedup = { by = { \"user.name\" }, window = \"1h\" },\nseverity_of = function(event) if "
-                     "event[\"user.name\"] ~= \"ana\" then error(\"oh\") end end,") FIRES("bad", "0")},
+         PLANT_RULE("bad",
+                    "dedup = { by = { \"user.name\" }, window = \"1h\" },\nseverity_of = function(event) if "
+                    "event[\"user.name\"] ~= \"ana\" then error(\"oh\") end end,") PLANT_FIRES("bad", "0")},
     };
     return plant_rules(files, 3);
-}
-
-static void put_event(struct buf *out, const char *action, const char *user)
-{
-    buf_printf(out, "{\"event.action\":\"%s\",\"user.name\":\"%s\"}\n", action, user);
 }
 
 static struct reply ask(struct pipeline *pipeline, unsigned worker, const char *action, const char *user)
 {
     struct buf line = BUF_EMPTY;
-    put_event(&line, action, user);
+    plant_put_event(&line, action, user);
     struct reply reply = plant_ask(pipeline, worker, line.ptr);
     buf_free(&line);
     return reply;
 }
 
-static size_t count_threats(struct pipeline *pipeline)
-{
-    struct lines ids = {0};
-    plant_ids(writer_store(pipeline_writer(pipeline)), &ids);
-    size_t count = ids.items.count;
-    lines_free(&ids);
-    return count;
-}
-
 /* Waits for the clocks of the process. */
 static void until_threats(struct pipeline *pipeline, size_t count)
 {
-    while (count_threats(pipeline) < count)
+    while (plant_count(pipeline) < count)
         usleep(10000);
-    assert_int_equal(count_threats(pipeline), count);
+    assert_int_equal(plant_count(pipeline), count);
 }
 
 /* ---- start and stop ---- */
@@ -141,7 +118,7 @@ static void a_second_start_goes_on_where_the_first_stopped(void **state)
     struct reply reply = ask(pipeline, 1, "three", "ana");      /* the third */
     assert_int_equal(reply.raised, 1);
     assert_int_equal(reply.number, last.number + 2);
-    assert_int_equal(count_threats(pipeline), 2);
+    assert_int_equal(plant_count(pipeline), 2);
     pipeline_stop(pipeline, 5 * NS_PER_S);
     plant_remove(data);
     ruleset_unref(set);
@@ -206,9 +183,9 @@ static void the_reply_comes_after_the_commit_and_names_what_is_new(void **state)
         struct buf lines = BUF_EMPTY;
         char user[16];
         snprintf(user, sizeof(user), "u%u", i);
-        put_event(&lines, "one", user);
+        plant_put_event(&lines, "one", user);
         for (int k = 0; k < 3; k++)
-            put_event(&lines, "three", user);
+            plant_put_event(&lines, "three", user);
         seen.stored = false;
         assert_int_equal(plant_send(seen.pipeline, i, lines.ptr, &reply), ERR_NONE);
         plant_await(&reply);
@@ -217,7 +194,7 @@ static void the_reply_comes_after_the_commit_and_names_what_is_new(void **state)
         assert_true(seen.stored);
         buf_free(&lines);
     }
-    assert_int_equal(count_threats(seen.pipeline), 40);
+    assert_int_equal(plant_count(seen.pipeline), 40);
     pipeline_stop(seen.pipeline, NS_PER_S);
     plant_remove(data);
     ruleset_unref(set);
@@ -375,7 +352,7 @@ static void what_was_journaled_and_never_judged_is_judged_at_the_next_start(void
     pipeline = plant_start(&options);
     assert_int_equal(pipeline_replayed(pipeline), 300);
     plant_settle(pipeline);
-    assert_int_equal(count_threats(pipeline), 2);
+    assert_int_equal(plant_count(pipeline), 2);
     assert_int_equal(plant_ledger(pipeline, "events", "judged"), 301);
     assert_int_equal(plant_ledger(pipeline, "three", "waiting"), 2);
     assert_int_equal(plant_ledger(pipeline, "three", "raised"), 1);
@@ -429,7 +406,7 @@ static void a_suspended_callback_raises_one_threat_of_the_platform(void **state)
     plant_settle(pipeline);
     assert_true(tally_balanced(writer_tally(pipeline_writer(pipeline))));
     assert_int_equal(plant_ledger(pipeline, "pairs", "raised"), 9); /* it is no pair */
-    assert_int_equal(count_threats(pipeline), 10);
+    assert_int_equal(plant_count(pipeline), 10);
     pipeline_stop(pipeline, NS_PER_S);
     ruleset_unref(set);
 }
@@ -445,7 +422,7 @@ static void windows_that_do_not_fit_raise_one_threat_of_the_platform(void **stat
     for (unsigned i = 0; i < 4000; i++) {
         char user[16];
         snprintf(user, sizeof(user), "u%u", i);
-        put_event(&lines, "three", user);
+        plant_put_event(&lines, "three", user);
     }
     assert_int_equal(plant_ask(pipeline, 0, lines.ptr).raised, 0);
     until_threats(pipeline, 1);

@@ -2,37 +2,10 @@
 #include "core/pipeline/plant.h"
 #include "data/journal.h"
 
-#define RULE(id, body)                                                                                       \
-    "return rule { id = \"" id "\", title = \"" id "\", severity = \"low\", match = { [\"event.action\"] = " \
-    "\"" id "\" },\n" body "\n"
-#define FIRES(id, times)                                                                                     \
-    "tests = { { \"fires\", events = at({ " times " }, sample { [\"event.action\"] = \"" id                  \
-    "\", [\"user.name\"] = \"ana\" }), expect = { threats = 1 } }, { \"quiet\", events = at({ 0 }, sample "  \
-    "{ [\"event.action\"] = \"x\" }), expect = { threats = 0 } } } }"
-
 static struct ruleset *rules(void)
 {
-    static const struct text_file files[] = {
-        {"rules/one.lua",
-         RULE("one", "dedup = { by = { \"user.name\" }, window = \"1h\" },") FIRES("one", "0")},
-        {"rules/three.lua", RULE("three", "group = { by = { \"user.name\" }, window = \"10m\", count = 3 },")
-                                FIRES("three", "0, 1, 2")},
-    };
+    static const struct text_file files[] = {PLANT_ONE, PLANT_THREE};
     return plant_rules(files, 2);
-}
-
-static void put_event(struct buf *out, const char *action, const char *user)
-{
-    buf_printf(out, "{\"event.action\":\"%s\",\"user.name\":\"%s\"}\n", action, user);
-}
-
-static size_t count_threats(struct pipeline *pipeline)
-{
-    struct lines ids = {0};
-    plant_ids(writer_store(pipeline_writer(pipeline)), &ids);
-    size_t count = ids.items.count;
-    lines_free(&ids);
-    return count;
 }
 
 /* ---- a stop that cannot wait ---- */
@@ -54,9 +27,9 @@ static void a_stop_without_patience_answers_everybody_and_loses_nothing(void **s
             struct buf lines = BUF_EMPTY;
             char user[32];
             snprintf(user, sizeof(user), "u%d-%u", round, i);
-            put_event(&lines, "one", user);
+            plant_put_event(&lines, "one", user);
             for (int k = 0; k < 3; k++)
-                put_event(&lines, "three", user);
+                plant_put_event(&lines, "three", user);
             replies[i] = (struct reply){0};
             assert_int_equal(plant_send(pipeline, i, lines.ptr, &replies[i]), ERR_NONE);
             buf_free(&lines);
@@ -71,7 +44,7 @@ static void a_stop_without_patience_answers_everybody_and_loses_nothing(void **s
     }
     struct pipeline *pipeline = plant_start(&options);
     plant_settle(pipeline);
-    assert_int_equal(count_threats(pipeline), 3 * HURRIED * 2);
+    assert_int_equal(plant_count(pipeline), 3 * HURRIED * 2);
     assert_true(raised + 2 * refused >= 3 * HURRIED * 2);
     assert_int_equal(plant_ledger(pipeline, "events", "judged"), 3 * HURRIED * 4);
     assert_true(tally_balanced(writer_tally(pipeline_writer(pipeline))));
@@ -98,7 +71,7 @@ static void append_batches(const char *data)
         struct buf line = BUF_EMPTY;
         char user[16];
         snprintf(user, sizeof(user), "u%u", i % (KEPT / 3));
-        put_event(&line, "three", user);
+        plant_put_event(&line, "three", user);
         struct journal_frame frame = {
             .accepted_ns = clock_now(&clock_real), .format = JOURNAL_NDJSON, .bytes = buf_str(&line)};
         struct journal_frame *const frames[] = {&frame};
@@ -131,7 +104,7 @@ static void a_stop_in_the_middle_of_recovery_leaves_the_rest_to_the_next_start(v
     assert_int_equal(plant_ledger(pipeline, "events", "judged"), KEPT);
     assert_int_equal(plant_ledger(pipeline, "three", "raised"), KEPT / 3);
     assert_int_equal(plant_ledger(pipeline, "three", "waiting"), KEPT - KEPT / 3);
-    assert_int_equal(count_threats(pipeline), KEPT / 3);
+    assert_int_equal(plant_count(pipeline), KEPT / 3);
     pipeline_stop(pipeline, 5 * NS_PER_S);
     plant_remove(data);
     ruleset_unref(set);
