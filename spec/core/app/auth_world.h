@@ -92,7 +92,7 @@ TRIAL_UNUSED static bool guard(struct http_request *request, const struct http_r
 
 static const struct http_route routes[] = {
     {HTTP_GET, "/open", tell, ACCESS_OPEN, false},
-    {HTTP_GET, "/metrics", tell, ACCESS_METRICS, false},
+    {HTTP_GET, "/metrics", tell, ACCESS_READ_ALL, false},
     {HTTP_GET, "/read", tell, ACCESS_READ, false},
     {HTTP_POST, "/send", tell, ACCESS_SEND, false},
     {HTTP_PATCH, "/analyse", tell, ACCESS_ANALYSE, false},
