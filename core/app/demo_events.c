@@ -252,11 +252,11 @@ static void crypto_surge(struct maker *m)
 
 static void bot_attack(struct maker *m)
 {
-    struct text first = maker_attacker(m), next = first;
+    struct text first = maker_attacker(m);
     bot_requests(m, first.chars, "/login");
     password_spray(m, first.chars);
     for (unsigned i = 0; i < 2; i++) {
-        next = maker_attacker(m);
+        struct text next = maker_attacker(m);
         bot_requests(m, next.chars, "/login");
     }
 }

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-int err_vset(struct err *err, enum err_code code, const char *format, va_list args)
+int(err_vset)(struct err *err, enum err_code code, const char *format, va_list args)
 {
     if (!err)
         return -1;
@@ -17,7 +17,7 @@ int err_vset(struct err *err, enum err_code code, const char *format, va_list ar
     return -1;
 }
 
-int err_set(struct err *err, enum err_code code, const char *format, ...)
+int(err_set)(struct err *err, enum err_code code, const char *format, ...)
 {
     va_list args;
     va_start(args, format);
@@ -26,7 +26,7 @@ int err_set(struct err *err, enum err_code code, const char *format, ...)
     return -1;
 }
 
-int err_at(struct err *err, const char *format, ...)
+int(err_at)(struct err *err, const char *format, ...)
 {
     if (!err || err->where[0])
         return -1;
@@ -37,7 +37,7 @@ int err_at(struct err *err, const char *format, ...)
     return -1;
 }
 
-int err_errno(struct err *err, enum err_code code, int errnum, const char *format, ...)
+int(err_errno)(struct err *err, enum err_code code, int errnum, const char *format, ...)
 {
     if (!err)
         return -1;

@@ -39,6 +39,18 @@ int err_errno(struct err *err, enum err_code code, int errnum, const char *forma
 /* "where: message", or "message". Returns a pointer into a thread-local buffer. */
 const char *err_text(const struct err *err);
 
+#ifdef __clang_analyzer__ /* it looks at one file at a time, so it must be told what they return */
+static inline int err_is_minus_one(int result)
+{
+    (void)result;
+    return -1;
+}
+#define err_set(...)   err_is_minus_one((err_set)(__VA_ARGS__))
+#define err_vset(...)  err_is_minus_one((err_vset)(__VA_ARGS__))
+#define err_at(...)    err_is_minus_one((err_at)(__VA_ARGS__))
+#define err_errno(...) err_is_minus_one((err_errno)(__VA_ARGS__))
+#endif
+
 /* The one place where running out of memory ends the process. Never return NULL; size 0 gives a valid
  * pointer. */
 void *mem_alloc(size_t size) __attribute__((malloc));

@@ -6,7 +6,9 @@
 
 LUA_RAISES static void push_seconds(lua_State *L, int64_t ns)
 {
-    lua_pushnumber(L, (lua_Number)(ns / NS_PER_S) + (lua_Number)(ns % NS_PER_S) / NS_PER_S);
+    int64_t whole = ns / NS_PER_S, rest = ns % NS_PER_S;
+
+    lua_pushnumber(L, (lua_Number)whole + (lua_Number)rest / NS_PER_S);
 }
 
 static int time_now(lua_State *L)

@@ -40,12 +40,16 @@ const struct lua_call *lua_proxy_call(lua_State *L, int idx)
     const struct proxy *proxy = to_proxy(L, idx);
     const struct lua_sched_task *task = lua_sched_current(L);
 
-    if (!proxy)
+    if (!proxy) {
         luaL_error(L, "an event is expected here, not a %s (a colon for event:is?)", luaL_typename(L, idx));
+        return NULL;
+    }
     /* A rule only ever holds events of its own state; of those only the running task's is alive. The pointer
      * is compared, never followed. */
-    if (!task || proxy->task != task || proxy->generation != task->generation)
+    if (!task || proxy->task != task || proxy->generation != task->generation) {
         luaL_error(L, "this event belongs to a call that has ended; copy what you need from it");
+        return NULL;
+    }
     return task->call;
 }
 

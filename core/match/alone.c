@@ -60,6 +60,7 @@ static bool all_hold(const struct match_predicate *predicate, struct subject *su
     size_t bytes = 0;
     bool holds = true;
     for (size_t i = 0; i < count; i++) {
+        /* NOLINTNEXTLINE(clang-analyzer-core.CallAndMessage): the caller filled `count` of them */
         bytes += reads_folded(&predicate->predicates[0]) ? text_fold_max(subjects[i].text.len) : 0;
         subjects[i].next = i + 1 < count ? &subjects[i + 1] : NULL;
     }

@@ -214,6 +214,7 @@ static bool test_orders(const struct predicate *p, const struct subject *subject
         return false;
     for (size_t i = 0; i < p->order_count; i++) {
         int order = number_compare(&number, &p->orders[i].number);
+        /* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): order_count of them */
         enum spec_op op = p->orders[i].op;
         if ((op == SPEC_LT && order < 0) || (op == SPEC_LTE && order <= 0) || (op == SPEC_GT && order > 0) ||
             (op == SPEC_GTE && order >= 0))

@@ -149,8 +149,11 @@ static struct choice choose_best(const struct compiler *c, const struct tree *tr
     struct choice best = {.share = 2 * NO_WITNESS};
     for (const struct tree *child = tree->first; child; child = child->next) {
         struct choice one = choose(c, child);
-        struct choice worse = one.share < best.share ? best : one;
-        best = one.share < best.share ? one : best;
+        struct choice worse = one;
+        if (one.share < best.share) {
+            worse = best;
+            best = one;
+        }
         vec_free(&worse.predicates);
     }
     return best;

@@ -128,7 +128,7 @@ void load_group(struct unit *unit, const struct lval *table, struct rule *rule)
 static void keep(struct rule *rule, uint32_t *items, uint32_t slot)
 {
     for (size_t i = 0; i < rule->stored.count; i++)
-        if (items[i] == slot)
+        if (items[i] == slot) /* NOLINT(clang-analyzer-core.UndefinedBinaryOperatorResult): `count` are set */
             return;
     if (slot != FIELD_NONE && rule->stored.count < SLOTS_MAX)
         items[rule->stored.count++] = slot;
