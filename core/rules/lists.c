@@ -21,10 +21,9 @@ struct list *list_new(struct str name, struct str path)
 static void unfinish(struct list *list)
 {
     map_free(list->folded, NULL);
-    arena_free(list->arena);
+    list_networks_free(list->networks);
     list->folded = NULL;
     list->networks = NULL;
-    list->arena = NULL;
 }
 
 void list_free(struct list *list)
@@ -240,8 +239,7 @@ void list_finish(struct list *list)
             vec_push(&networks.all, network);
     }
     if (networks.all.count) {
-        list->arena = arena_new(0);
-        list->networks = list_networks_new(list->arena, networks.all.items, networks.all.count);
+        list->networks = list_networks_new(networks.all.items, networks.all.count);
     }
     vec_free(&networks.all);
     buf_free(&scratch);

@@ -17,7 +17,7 @@
 #define LIST_COLUMNS_MAX    32   /* of a .csv file with a header, the value among them */
 #define LIST_INTEL_PREFIX   "intel_"
 
-struct list_networks; /* list_network.h */
+struct list_networks; /* lists_network.h */
 
 struct list {
     struct str name, path;          /* path: of its file, for messages; "overlay" where there is no file */
@@ -25,8 +25,7 @@ struct list {
     VEC(struct str) attributes;     /* by entry, "" for none; may be shorter: the rest has none */
     size_t overlay_from;            /* entries from here on are an overlay's; SIZE_MAX: none is */
     struct map *folded;             /* texts as match compares them -> position + 1 */
-    struct list_networks *networks; /* entries that are networks ("10.0.0.0/8"), in `arena`; NULL: none */
-    struct arena *arena;            /* NULL: no networks */
+    struct list_networks *networks; /* entries that are networks ("10.0.0.0/8"); NULL: none */
 };
 
 /* What the API adds to the lists of the files and takes from them; borrowed while a ruleset is loaded. */

@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 
+#define LENGTHS  (33 + 129)
 #define V4_IN_V6 96 /* bits that an IPv4 network has less than its IPv4-mapped form */
 
 /* All networks of one family and length, by address. */
@@ -58,13 +59,13 @@ static void add(struct list_networks *networks, size_t at)
         last->count++;
 }
 
-struct list_networks *list_networks_new(struct arena *arena, struct list_network *all, size_t count)
+struct list_networks *list_networks_new(struct list_network *all, size_t count)
 {
-    struct list_networks *networks = arena_zalloc(arena, sizeof(*networks));
+    struct list_networks *networks = mem_zalloc(1, sizeof(*networks));
     size_t kept = 0;
     qsort(all, count, sizeof(*all), by_length);
-    networks->all = arena_alloc(arena, count * sizeof(*all));
-    networks->lengths = arena_alloc(arena, (33 + 129) * sizeof(*networks->lengths));
+    networks->all = mem_zalloc(count + 1, sizeof(*all));
+    networks->lengths = mem_zalloc(LENGTHS, sizeof(*networks->lengths));
     for (size_t i = 0; i < count; i++) {
         if (!is_new(networks, kept, &all[i].network))
             continue;
@@ -72,6 +73,15 @@ struct list_networks *list_networks_new(struct arena *arena, struct list_network
         add(networks, kept++);
     }
     return networks;
+}
+
+void list_networks_free(struct list_networks *networks)
+{
+    if (networks == NULL)
+        return;
+    free(networks->all);
+    free(networks->lengths);
+    free(networks);
 }
 
 static int find_address(const void *key, const void *item)

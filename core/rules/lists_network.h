@@ -9,8 +9,9 @@ struct list_network {
     struct network network;
     uint32_t entry; /* position in the list */
 };
-/* Lives in the arena; sorts `all`. Of equal networks the one with the highest entry counts. */
-struct list_networks *list_networks_new(struct arena *arena, struct list_network *all, size_t count);
+/* Sorts `all`. Of equal networks the one with the highest entry counts. */
+struct list_networks *list_networks_new(struct list_network *all, size_t count);
+void list_networks_free(struct list_networks *networks); /* NULL is fine */
 bool list_networks_find(const struct list_networks *networks, const struct ip *ip, uint32_t *entry);
 
 #endif
