@@ -11,11 +11,18 @@ esac
 JOBS=${JOBS:-$(nproc)}
 export TOP PRESET BUILD JOBS
 
+# The tree may belong to another user, as one that is mounted into a container does; git then wants to be told.
+GIT_CONFIG_COUNT=$((${GIT_CONFIG_COUNT:-0} + 1))
+export GIT_CONFIG_COUNT
+export "GIT_CONFIG_KEY_$((GIT_CONFIG_COUNT - 1))=safe.directory" "GIT_CONFIG_VALUE_$((GIT_CONFIG_COUNT - 1))=$TOP"
+
 say() { printf '%s\n' "$*" >&2; }
 
 as_root() {
   if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi
 }
+
+can_be_root() { [ "$(id -u)" = 0 ] || command -v sudo >/dev/null; }
 
 # packages_of SECTION...: the names below these headings of tools/packages
 packages_of() {
@@ -37,6 +44,10 @@ packages_install() {
     dpkg-query -W -f='${Package} ${db:Status-Status}\n' "${names[@]}" 2>/dev/null |
       awk '$2 == "installed" { print $1 }' | sort -u))
   [ "${#missing[@]}" -gt 0 ] || return 0
+  can_be_root || {
+    say "Debian packages are missing, and there is no sudo here. As root: apt-get install -y ${missing[*]}"
+    return 1
+  }
   say "installing Debian packages: ${missing[*]}"
   as_root apt-get update -qq
   as_root env DEBIAN_FRONTEND=noninteractive \
