@@ -3,10 +3,11 @@
  * connections are tried again, with jitter and at least as late as Retry-After says (seconds or HTTP date,
  * capped), as long as the prompt's timeout has room; a 4xx, a refusal, a cut or a malformed answer is not.
  *
- * The key comes from a file, trimmed, and is read again when the file changes. It must be a regular file that
- * others cannot read and that group and others cannot write, of at most 4 KiB, one line of printable ASCII.
- * The key goes into the Authorization header of the request and nowhere else: no getter, no log, no error, no
- * trace; the memory that held it is wiped. On the loop's thread. */
+ * The key comes from a file that is read for each request, so that a changed one counts at once: trimmed, one
+ * line of printable ASCII, at most 4 KiB, in a regular file that others cannot read and that group and others
+ * cannot write. The key goes into the Authorization header of the request and nowhere else: no getter, no
+ * log, no error, no trace; it is not kept between requests and our copies of it are wiped. On the loop's
+ * thread. */
 #ifndef LUNETTE_AI_CHAT_H
 #define LUNETTE_AI_CHAT_H
 
@@ -20,6 +21,7 @@ struct chat_options { /* strings are copied; 0 and NULL: the default */
         *url; /* "http://host:1234/v1" or the full ".../chat/completions"; no user, no query, no fragment */
     const char *model;
     const char *key_file;       /* NULL or "": no Authorization header */
+    int64_t attempt_timeout_ns; /* one attempt may take; the next is then tried (what is left of the whole) */
     unsigned max_attempts;      /* 3 */
     int64_t backoff_ns;         /* before the second attempt, doubling, each times 0.5 … 1.5 (500 ms) */
     int64_t backoff_max_ns;     /* 10 s */

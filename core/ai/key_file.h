@@ -1,17 +1,21 @@
-/* A secret in a file: read when first needed and whenever the file changed (inode, size, mtime), wiped when
- * replaced. One thread. For chat.c. */
+/* A secret in a file, read when it is needed and wiped after use, so that a changed file counts at once and
+ * no long-lived copy exists. Any thread. For chat.c. */
 #ifndef LUNETTE_AI_KEY_FILE_H
 #define LUNETTE_AI_KEY_FILE_H
 
 #include "base/err.h"
 #include "base/str.h"
 
-struct key_file;
+#define KEY_FILE_MAX 4096
 
-struct key_file *key_file_new(const char *path);
-void key_file_free(struct key_file *file);
-/* Reads what is new. 0, and *key borrowed until the next call; -1 and *err (ERR_IO, ERR_DENIED, ERR_INVALID)
- * naming the path only. A file that became unusable is an error, the old key is not used on. */
-int key_file_get(struct key_file *file, struct str *key, struct err *err);
+struct key {
+    char text[KEY_FILE_MAX + 1];
+    size_t len;
+};
+
+/* 0 and *key, trimmed; -1 and *err (ERR_IO, ERR_DENIED, ERR_INVALID), which names the path only, and *key
+ * empty. */
+int key_file_read(const char *path, struct key *key, struct err *err);
+void key_wipe(struct key *key);
 
 #endif

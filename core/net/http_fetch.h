@@ -60,6 +60,9 @@ struct http_fetch *http_fetch_new(struct loop *loop, const struct http_fetch_opt
 /* Cancels what is in flight: no `done` is called. Not from inside `done`. NULL is fine. */
 void http_fetch_free(struct http_fetch *fetch);
 
+/* Whether a URL is one that http_fetch_start takes; ERR_INVALID, the text does not repeat it. */
+int http_fetch_check_url(const char *url, struct err *err);
+
 /* Begins a request. `done` is called exactly once, on a later turn of the loop, never from inside this
  * function; it may start and cancel requests. NULL and *err when it cannot begin: ERR_INVALID (URL, method, a
  * header with a line break), ERR_BUSY. */

@@ -1,0 +1,243 @@
+#include "ai/queue.h"
+
+#include <stdlib.h>
+
+#include "base/err.h"
+#include "base/map.h"
+#include "base/vec.h"
+
+struct entry {
+    char *id;
+    size_t id_len;
+    unsigned severity;
+    int64_t queued_ns, not_before_ns;
+    uint64_t order; /* of pushing */
+    void *data;
+};
+
+/* Sorted arrays, one a severity, oldest first: at 10,000 jobs moving the pointers behind a place is a few
+ * microseconds, and everything else is a walk or a look. */
+struct lane {
+    VEC(struct entry *) entries;
+};
+
+struct ai_queue {
+    struct lane lanes[AI_SEVERITIES];
+    struct map *by_id;
+    size_t capacity, depth;
+    uint64_t pushed;
+    int64_t mean_ns; /* -1: unknown */
+    char *given_id;  /* of what was given back last */
+};
+
+struct ai_queue *ai_queue_new(size_t capacity)
+{
+    struct ai_queue *queue = mem_zalloc(1, sizeof *queue);
+    queue->capacity = capacity ? capacity : AI_QUEUE_CAPACITY;
+    queue->by_id = map_new();
+    queue->mean_ns = -1;
+    return queue;
+}
+
+static void entry_free(struct entry *entry)
+{
+    free(entry->id);
+    free(entry);
+}
+
+void ai_queue_free(struct ai_queue *queue, void (*drop)(void *data))
+{
+    if (!queue)
+        return;
+    for (int lane = 0; lane < AI_SEVERITIES; lane++) {
+        for (size_t i = 0; i < queue->lanes[lane].entries.count; i++) {
+            struct entry *entry = queue->lanes[lane].entries.items[i];
+            if (drop)
+                drop(entry->data);
+            entry_free(entry);
+        }
+        vec_free(&queue->lanes[lane].entries);
+    }
+    map_free(queue->by_id, NULL);
+    free(queue->given_id);
+    free(queue);
+}
+
+static bool is_before(const struct entry *a, const struct entry *b)
+{
+    return a->queued_ns != b->queued_ns ? a->queued_ns < b->queued_ns : a->order < b->order;
+}
+
+/* Where the entry stands, or would stand. */
+static size_t place_of(const struct lane *lane, const struct entry *entry)
+{
+    size_t low = 0, high = lane->entries.count;
+    while (low < high) {
+        size_t middle = (low + high) / 2;
+        if (is_before(lane->entries.items[middle], entry))
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+static void insert(struct ai_queue *queue, struct entry *entry)
+{
+    struct lane *lane = &queue->lanes[entry->severity];
+    size_t at = place_of(lane, entry);
+    vec_push(&lane->entries, entry);
+    memmove(lane->entries.items + at + 1, lane->entries.items + at,
+            (lane->entries.count - 1 - at) * sizeof entry);
+    lane->entries.items[at] = entry;
+    queue->depth++;
+}
+
+static void withdraw(struct ai_queue *queue, struct entry *entry)
+{
+    struct lane *lane = &queue->lanes[entry->severity];
+    size_t at = place_of(lane, entry);
+    INVARIANT(at < lane->entries.count && lane->entries.items[at] == entry);
+    lane->entries.count--;
+    memmove(lane->entries.items + at, lane->entries.items + at + 1,
+            (lane->entries.count - at) * sizeof entry);
+    queue->depth--;
+}
+
+static void give(struct ai_queue *queue, struct entry *entry, struct queue_job *job)
+{
+    map_take(queue->by_id, (struct str){entry->id, entry->id_len});
+    free(queue->given_id);
+    queue->given_id = entry->id;
+    if (job)
+        *job = (struct queue_job){.id = {entry->id, entry->id_len},
+                                  .severity = entry->severity,
+                                  .queued_ns = entry->queued_ns,
+                                  .not_before_ns = entry->not_before_ns,
+                                  .data = entry->data};
+    free(entry);
+}
+
+static struct entry *least(const struct ai_queue *queue)
+{
+    for (int lane = 0; lane < AI_SEVERITIES; lane++)
+        if (queue->lanes[lane].entries.count)
+            return queue->lanes[lane].entries.items[queue->lanes[lane].entries.count - 1];
+    return NULL;
+}
+
+enum queue_push ai_queue_push(struct ai_queue *queue, const struct queue_job *job,
+                              struct queue_job *displaced)
+{
+    if (map_get(queue->by_id, job->id))
+        return QUEUE_DUPLICATE;
+    struct entry *entry = mem_alloc(sizeof *entry);
+    *entry = (struct entry){.id = mem_dup(job->id.ptr, job->id.len),
+                            .id_len = job->id.len,
+                            .severity = job->severity < AI_SEVERITIES ? job->severity : AI_SEVERITIES - 1,
+                            .queued_ns = job->queued_ns,
+                            .not_before_ns = job->not_before_ns,
+                            .order = queue->pushed++,
+                            .data = job->data};
+    insert(queue, entry);
+    map_put(queue->by_id, job->id, entry);
+    if (queue->depth <= queue->capacity)
+        return QUEUE_ADDED;
+    struct entry *last = least(queue);
+    bool is_new = last == entry;
+    withdraw(queue, last);
+    give(queue, last, displaced);
+    return is_new ? QUEUE_REFUSED : QUEUE_DISPLACED;
+}
+
+bool ai_queue_take(struct ai_queue *queue, int64_t now_ns, struct queue_job *job)
+{
+    for (int lane = AI_SEVERITIES - 1; lane >= 0; lane--)
+        for (size_t i = 0; i < queue->lanes[lane].entries.count; i++) {
+            struct entry *entry = queue->lanes[lane].entries.items[i];
+            if (entry->not_before_ns > now_ns)
+                continue;
+            withdraw(queue, entry);
+            give(queue, entry, job);
+            return true;
+        }
+    return false;
+}
+
+bool ai_queue_remove(struct ai_queue *queue, struct str id, struct queue_job *job)
+{
+    struct entry *entry = map_get(queue->by_id, id);
+    if (!entry)
+        return false;
+    withdraw(queue, entry);
+    give(queue, entry, job);
+    return true;
+}
+
+bool ai_queue_has(const struct ai_queue *queue, struct str id)
+{
+    return map_get(queue->by_id, id) != NULL;
+}
+
+bool ai_queue_reprioritize(struct ai_queue *queue, struct str id, unsigned severity)
+{
+    struct entry *entry = map_get(queue->by_id, id);
+    if (!entry)
+        return false;
+    withdraw(queue, entry);
+    entry->severity = severity < AI_SEVERITIES ? severity : AI_SEVERITIES - 1;
+    insert(queue, entry);
+    return true;
+}
+
+int64_t ai_queue_next_at(const struct ai_queue *queue, int64_t now_ns)
+{
+    int64_t next_ns = INT64_MAX;
+    for (int lane = 0; lane < AI_SEVERITIES; lane++)
+        for (size_t i = 0; i < queue->lanes[lane].entries.count; i++) {
+            int64_t at_ns = queue->lanes[lane].entries.items[i]->not_before_ns;
+            if (at_ns <= now_ns)
+                return now_ns;
+            next_ns = at_ns < next_ns ? at_ns : next_ns;
+        }
+    return next_ns;
+}
+
+size_t ai_queue_depth(const struct ai_queue *queue)
+{
+    return queue->depth;
+}
+
+size_t ai_queue_depth_of(const struct ai_queue *queue, unsigned severity)
+{
+    return severity < AI_SEVERITIES ? queue->lanes[severity].entries.count : 0;
+}
+
+size_t ai_queue_position(const struct ai_queue *queue, struct str id)
+{
+    const struct entry *entry = map_get(queue->by_id, id);
+    if (!entry)
+        return SIZE_MAX;
+    size_t before = place_of(&queue->lanes[entry->severity], entry);
+    for (unsigned lane = entry->severity + 1; lane < AI_SEVERITIES; lane++)
+        before += queue->lanes[lane].entries.count;
+    return before;
+}
+
+void ai_queue_took(struct ai_queue *queue, int64_t took_ns)
+{
+    if (took_ns < 0)
+        return;
+    queue->mean_ns = queue->mean_ns < 0 ? took_ns : queue->mean_ns + (took_ns - queue->mean_ns) / 8;
+}
+
+int64_t ai_queue_eta(const struct ai_queue *queue, size_t jobs, unsigned concurrency)
+{
+    int64_t eta_ns, rounds;
+    if (jobs == 0)
+        return 0;
+    if (queue->mean_ns < 0)
+        return -1;
+    rounds = (int64_t)((jobs - 1) / (concurrency ? concurrency : 1)) + 1;
+    return __builtin_mul_overflow(rounds, queue->mean_ns, &eta_ns) ? INT64_MAX : eta_ns;
+}
