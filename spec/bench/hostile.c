@@ -90,7 +90,7 @@ static struct ruleset *load_rules(void)
     add_rule(&text, &files[count++], "ordinary", "");
     struct tree *tree = tree_of(files, count);
     struct report report = {0};
-    struct ruleset *set = ruleset_load(tree, &report);
+    struct ruleset *set = ruleset_load(tree, NULL, 0, &report);
     if (!set)
         die("%s: %s", report.problems.items[0].where, report.problems.items[0].message);
     report_free(&report);
