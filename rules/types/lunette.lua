@@ -96,15 +96,96 @@ function rule(spec) end
 ---@return SourceSpec
 function source(spec) end
 
----A triage policy.
----@param spec table
----@return table
+---A test of a policy or of an agent's `offline`: the result must hold what `expect` says (a part of it; lists
+---element by element).
+---@class PolicyTest
+---@field [1] string what it shows
+---@field threat Threat
+---@field context? PolicyContext of a policy
+---@field gathered? table of an agent: what `gather` would have returned
+---@field lists? table<string, table>
+---@field expect table
+
+---A threat as policies and agents see it: a plain table of their own, made for each call. Null is absent.
+---@class Threat
+---@field id string
+---@field rule { id: string, version: integer, title: string }
+---@field threat_type string
+---@field customer_name string
+---@field severity Severity
+---@field severity_floor Severity
+---@field title string
+---@field entities string[] such as "user.name:ana"
+---@field event_count integer
+---@field first_seen string RFC 3339
+---@field last_seen string RFC 3339
+---@field evidence { id: string, time: string, context: table<string, Scalar|Scalar[]> }[]
+---@field mitre_tags string[]
+---@field intel_matches table
+---@field status string
+---@field verdict? string
+---@field demo boolean
+---@field suppressed boolean
+---@field notes? table[] in later runs
+
+---@alias Severity "CRITICAL"|"HIGH"|"MEDIUM"|"LOW"|"INFORMATIONAL"
+
+---@class PolicyContext
+---@field now number seconds since 1970
+---@field profile table the customer's entry of the list "customers", or {}
+---@field assets table<string, table> entries of the list "assets" for the threat's entities
+---@field verdicts { rule: table<string, integer>, entities: table<string, table<string, integer>> }
+---@field severity? table results of the policies that ran before
+---@field false_positive? table
+---@field manipulation? table
+---@field analysis? table in later runs
+---@field source? { product?: string }
+
+---@class PolicySpec
+---@field name "severity"|"false_positive"|"manipulation"|"mitre"|"response"|"timeline"
+---@field decide fun(threat: Threat, context: PolicyContext): table? plain values that become JSON: see json.encode
+---@field tests PolicyTest[]
+
+---A triage policy. What `decide` returns may be 16 deep and 256 KiB as JSON.
+---@param spec PolicySpec
+---@return PolicySpec
 function policy(spec) end
 
+---@class AgentSpec
+---@field name string
+---@field when? fun(threat: Threat): boolean
+---@field gather? fun(threat: Threat): table? may wait: threats, observations, sleep
+---@field prompt fun(threat: Threat, gathered: table): { system: string, user: string }
+---@field schema table JSON Schema of the answer
+---@field offline fun(threat: Threat, gathered: table): table the answer when no model gave one
+---@field timeout? string such as "20s"
+---@field max_tokens? integer
+---@field tests PolicyTest[]
+
 ---An AI analyst.
----@param spec table
----@return table
+---@param spec AgentSpec
+---@return AgentSpec
 function agent(spec) end
+
+---An action as a response plan names it.
+---@class Action
+---@field id string
+---@field type string
+---@field target string
+---@field parameters? table
+---@field reason? string
+
+---@class ActionSpec
+---@field id string such as "block_ip"
+---@field title string
+---@field target string[] fields whose values it can be taken on
+---@field dry_run fun(action: Action, threat: Threat): { summary: string }
+---@field tests? table[]
+
+---A response action.
+---@param spec ActionSpec
+---@return ActionSpec
+function action(spec) end
 
 ---An exception: matched events that it marks do not make a threat visible by themselves.
 ---@param spec { id: string, rule: string, match: table, reason: string, owner: string, expires: string }
@@ -159,7 +240,8 @@ function sample:with(fields) end
 ---@return At
 function at(times, what, options) end
 
----A list of rules/lists by its name, or, as what a file returns, a list itself.
+---A list of rules/lists by its name, or, as what a file returns, a list itself: values, or values with attributes as
+---in list { "plain", ["acme"] = { tier = 1 } }.
 ---@class List
 ---@overload fun(entries: table): table
 ---@param name string
@@ -170,6 +252,38 @@ function list(name) end
 ---@param value Value
 ---@return boolean
 function list:has(value) end
+
+---What the list says of the value: a fresh table of the entry's attributes, {} when it has none, nil when it is not in
+---the list. For an array: of the first of its values that is in the list. nil is in no list.
+---@param value Value
+---@return table<string, any>?
+function list:get(value) end
+
+---------------------------------------------------------------------------------------------------------------
+-- What agents can ask for. Each waits for its answer, and only `gather` can; other events are handled meanwhile. An
+-- answer that fails raises.
+---@class threats
+threats = {}
+
+---Threats of the same customer that resemble this one, with verdicts and notes.
+---@param threat Threat|table
+---@param options? { limit?: integer }
+---@return table[]
+function threats.similar(threat, options) end
+
+---The notes of this threat.
+---@param threat Threat|table
+---@param options? { limit?: integer }
+---@return table[]
+function threats.notes(threat, options) end
+
+---@class observations
+observations = {}
+
+---What was observed of late; `since` in seconds ago.
+---@param options? { kind?: "change"|"news"|"egress", since?: number, entity?: string, limit?: integer }
+---@return table[]
+function observations.list(options) end
 
 ---Waits. Agents only; other events are handled meanwhile.
 ---@param seconds number 0 to 3600

@@ -2,7 +2,9 @@
  * with a full collection at each allocation. A file says in its comments how it must end:
  *     -- ends: timeout within 30 ms     (or: ok, memory, error "part of the message"; alternatives with |)
  *     -- budget: 500 ms                 (CPU time; else 5 ms for what must overrun, and time enough for the
- * rest) After each, the state must still work, and when it closes no byte may be left (lua_runtime_free
+ * rest)
+ *     -- returns: json                  (what it returns is read as that; else it is ignored)
+ * After each, the state must still work, and when it closes no byte may be left (lua_runtime_free
  * checks that). */
 #include <dirent.h>
 #include <setjmp.h>
@@ -39,6 +41,7 @@ struct script {
     struct buf text;
     struct str ends;             /* alternatives */
     double within_ms, budget_ms; /* 0: default */
+    enum lua_returns returns;
 };
 struct run {
     struct script *script;
@@ -58,6 +61,15 @@ static bool list_has(void *context, struct str name, struct str value, bool *kno
     (void)context;
     *known = str_is(name, "admins");
     return str_is(value, "root");
+}
+
+static bool list_get(void *context, struct str name, struct str value, struct str *json, bool *known)
+{
+    (void)context;
+    *known = str_is(name, "admins");
+    if (str_is(value, "root"))
+        *json = STR("{\"criticality\":\"high\",\"tags\":[\"a\",\"b\"]}");
+    return str_is(value, "root") || str_is(value, "bare");
 }
 
 static bool module(void *context, struct str name, struct str *path, struct str *text)
@@ -90,7 +102,7 @@ static void log_line(void *context, const char *level, struct str message)
 }
 
 static const struct lua_host host = {
-    .clock = &clock_real, .list_has = list_has, .module = module, .log = log_line};
+    .clock = &clock_real, .list_has = list_has, .list_get = list_get, .module = module, .log = log_line};
 
 /* ---- running a file ---- */
 
@@ -177,7 +189,7 @@ static void ends_as_it_says(void **state)
 
     const struct script *script = run->script;
     struct lua_options options = {.role = LUA_DETECTION, .host = &host};
-    struct lua_call call = {.returns = LUA_RETURNS_NOTHING};
+    struct lua_call call = {.returns = script->returns};
     struct lua_result result;
     struct lua_runtime *runtime;
     struct arena *arena = arena_new(0);
@@ -228,6 +240,8 @@ static void read_ends(struct script *script)
     newline = strchr(ends, '\n');
     script->ends = (struct str){ends, (size_t)(newline - ends)};
     script->within_ms = 1000;
+    script->returns = strstr(script->text.ptr, "\n-- returns: json\n") ? LUA_RETURNS_JSON
+                                                                       : LUA_RETURNS_NOTHING;
     if (budget)
         script->budget_ms = strtod(budget + strlen("\n-- budget: "), NULL);
     within = memmem(ends, script->ends.len, " within ", 8);

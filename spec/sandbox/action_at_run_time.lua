@@ -1,0 +1,3 @@
+-- The words of files exist only while a file loads.
+-- ends: error "action exists only while the file loads"
+return action {}
