@@ -51,6 +51,15 @@ static int enter_wal(struct store *store, struct err *err)
     return sql_exec(&store->sql, file_pragmas, err);
 }
 
+static int count_kept(struct store *store, struct kept *kept, const char *text, struct err *err)
+{
+    int64_t count;
+    if (sql_number(&store->sql, text, &count, err))
+        return -1;
+    kept->count = kept->committed = (size_t)count;
+    return 0;
+}
+
 static int set_up(struct store *store, struct err *err)
 {
     int64_t seq, indexed, tail;
@@ -61,7 +70,10 @@ static int set_up(struct store *store, struct err *err)
     if (store_migrate(&store->sql, err) || sql_number(&store->sql, "SELECT last_seq FROM meta", &seq, err))
         return err_at(err, "%s", store->name);
     if (sql_number(&store->sql, "SELECT indexed FROM meta", &indexed, err) ||
-        sql_number(&store->sql, "SELECT count(*) FROM tail", &tail, err))
+        sql_number(&store->sql, "SELECT count(*) FROM tail", &tail, err) ||
+        count_kept(store, &store->verdicts, "SELECT count(*) FROM verdicts", err) ||
+        count_kept(store, &store->answers, "SELECT count(*) FROM answers", err) ||
+        count_kept(store, &store->observations, "SELECT count(*) FROM observations", err))
         return err_at(err, "%s", store->name);
     store->seq = store->committed_seq = (uint64_t)seq;
     store->indexed = store->committed_indexed = (uint64_t)indexed;
@@ -78,6 +90,9 @@ struct store *store_open(const char *path, struct err *err)
     struct store *store = mem_zalloc(1, sizeof *store);
     store->memory = !path;
     store->tail_max = STORE_TAIL_MAX;
+    store->verdicts.max = STORE_VERDICTS_MAX;
+    store->answers.max = STORE_ANSWERS_MAX;
+    store->observations.max = STORE_OBSERVATIONS_MAX;
     store->name = path ? mem_dup(path, strlen(path)) : memory_name();
     store->counters = counters_new();
     pthread_rwlockattr_t attributes;
@@ -150,6 +165,9 @@ int store_commit(struct store *store, struct err *err)
     store->committed_seq = store->seq;
     store->committed_indexed = store->indexed;
     store->committed_tail = store->tail;
+    store->verdicts.committed = store->verdicts.count;
+    store->answers.committed = store->answers.count;
+    store->observations.committed = store->observations.count;
     finish(store);
     return 0;
 }
@@ -165,6 +183,9 @@ void store_rollback(struct store *store)
     store->seq = store->committed_seq;
     store->indexed = store->committed_indexed;
     store->tail = store->committed_tail;
+    store->verdicts.count = store->verdicts.committed;
+    store->answers.count = store->answers.committed;
+    store->observations.count = store->observations.committed;
     counters_forget(store->counters);
     finish(store);
 }
@@ -172,6 +193,14 @@ void store_rollback(struct store *store)
 int store_must_write(const struct store *store, struct err *err)
 {
     return store->writing ? 0 : err_set(err, ERR_INTERNAL, "the store is written to outside a transaction");
+}
+
+int store_keep(struct store *store, struct kept *kept, unsigned evict, struct err *err)
+{
+    for (kept->count++; kept->count > kept->max; kept->count--)
+        if (sql_run(&store->sql, evict, err, ""))
+            return -1;
+    return 0;
 }
 
 uint64_t store_next_seq(struct store *store)

@@ -151,30 +151,34 @@ int reader_put_threat(struct store_reader *reader, struct threat *threat, bool r
     return result;
 }
 
-static int get_threat(struct store_reader *reader, struct str id, struct threat **threat, struct err *err)
+struct threat *reader_load_threat(struct store_reader *reader, struct str id, struct str customer,
+                                  struct err *err)
 {
     sqlite3_stmt *row = sql_query(&reader->sql, SQL_THREAT_OLD, err, "t", id);
     int found = row ? sql_step(&reader->sql, row, err) : -1;
-    if (found == 0)
-        return err_set(err, ERR_NOT_FOUND, "the store holds no such threat");
     if (found < 0)
-        return -1;
-    *threat = threat_unpack(sql_blob(row, 0), err);
-    sql_end(row);
-    return *threat ? 0 : -1;
+        return NULL;
+    struct threat *threat = NULL;
+    if (found) {
+        threat = threat_unpack(sql_blob(row, 0), err);
+        sql_end(row);
+        if (!threat)
+            return NULL;
+    }
+    if (threat && (customer.len == 0 || str_equal(threat->customer, customer)))
+        return threat;
+    err_set(err, ERR_NOT_FOUND, "the store holds no such threat");
+    threat_free(threat);
+    return NULL;
 }
 
 int store_get_threat(struct store_reader *reader, struct str id, struct str customer, uint32_t *version,
                      struct buf *out, struct err *err)
 {
-    struct threat *threat = NULL;
     if (reader_begin(reader, err))
         return -1;
-    int result = get_threat(reader, id, &threat, err);
-    if (result == 0 && customer.len && !str_equal(threat->customer, customer))
-        result = err_set(err, ERR_NOT_FOUND, "the store holds no such threat");
-    if (result == 0)
-        result = reader_put_threat(reader, threat, false, out, err);
+    struct threat *threat = reader_load_threat(reader, id, customer, err);
+    int result = threat ? reader_put_threat(reader, threat, false, out, err) : -1;
     if (result == 0 && version)
         *version = threat->version;
     reader_end(reader);

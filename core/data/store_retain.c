@@ -17,7 +17,7 @@ static struct threat *load_row(struct store *store, int64_t seq, struct err *err
 static int delete_threat(struct store *store, int64_t seq, struct err *err)
 {
     static const unsigned tables[] = {SQL_THREAT_DELETE, SQL_BODY_DELETE, SQL_MEMBERS_DELETE,
-                                      SQL_NOTES_DELETE};
+                                      SQL_NOTES_DELETE,  SQL_JOBS_DELETE, SQL_TIMER_DELETE};
     int64_t cell;
     int result = -1;
     struct threat *threat = load_row(store, seq, err);
@@ -63,6 +63,27 @@ static int prune(struct store *store, struct err *err)
     return 0;
 }
 
+/* A note of a time whose records are gone cannot be said to have none. */
+static int trim_audit(struct store *store, int64_t before_ns, size_t max, size_t *deleted, struct err *err)
+{
+    if (sql_run(&store->sql, SQL_AUDIT_TRIM, err, "ii", before_ns, (int64_t)(max - *deleted)))
+        return -1;
+    size_t gone = (size_t)sqlite3_changes(store->sql.db);
+    *deleted += gone;
+    return gone ? sql_run(&store->sql, SQL_AUDIT_FROM_PUT, err, "i", before_ns) : 0;
+}
+
+static int trim_usage(struct store *store, int64_t before_ns, size_t max, size_t *deleted, struct err *err)
+{
+    char time[32];
+    time_print(before_ns, time);
+    struct str day = {time, strlen("2026-11-23")};
+    if (sql_run(&store->sql, SQL_USAGE_TRIM, err, "ti", day, (int64_t)(max - *deleted)))
+        return -1;
+    *deleted += (size_t)sqlite3_changes(store->sql.db);
+    return 0;
+}
+
 int store_retain(struct store *store, int64_t before_ns, int64_t audit_before_ns, size_t max, size_t *deleted,
                  struct err *err)
 {
@@ -71,11 +92,9 @@ int store_retain(struct store *store, int64_t before_ns, int64_t audit_before_ns
         delete_listed(store, sql_query(&store->sql, SQL_RESOLVED, err, "ii", before_ns, (int64_t)max),
                       deleted, err))
         return -1;
-    if (*deleted < max) {
-        if (sql_run(&store->sql, SQL_AUDIT_TRIM, err, "ii", audit_before_ns, (int64_t)(max - *deleted)))
-            return -1;
-        *deleted += (size_t)sqlite3_changes(store->sql.db);
-    }
+    if ((*deleted < max && trim_audit(store, audit_before_ns, max, deleted, err)) ||
+        (*deleted < max && trim_usage(store, audit_before_ns, max, deleted, err)))
+        return -1;
     return *deleted ? prune(store, err) : 0;
 }
 

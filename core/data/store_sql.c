@@ -47,12 +47,66 @@ static const char migration_1[] =
     "CREATE TABLE techniques(hour INTEGER NOT NULL, customer TEXT NOT NULL, technique TEXT NOT NULL,"
     " count INTEGER NOT NULL, PRIMARY KEY(hour, customer, technique)) WITHOUT ROWID;";
 
-static const char *const migrations[] = {migration_1};
+/* What triage and analysis keep. Rows of threats are found by the threat's seq, so that they go with it.
+ * Where a number of rows is kept, the smallest id is the oldest. */
+static const char migration_2[] =
+    "ALTER TABLE meta ADD COLUMN audit_from INTEGER NOT NULL DEFAULT 0;"
+    "UPDATE meta SET audit_from = (SELECT coalesce(min(at), 0) FROM audit);"
+    "CREATE INDEX note_at ON notes(at);"
+    "CREATE TABLE claims(last INTEGER NOT NULL);"
+    "INSERT INTO claims VALUES(0);"
+    "CREATE TABLE jobs(seq INTEGER NOT NULL, stage INTEGER NOT NULL, severity INTEGER NOT NULL,"
+    " claim INTEGER NOT NULL, attempts INTEGER NOT NULL, created INTEGER NOT NULL,"
+    " not_before INTEGER NOT NULL, events INTEGER NOT NULL, evidence INTEGER NOT NULL,"
+    " PRIMARY KEY(seq, stage)) WITHOUT ROWID;"
+    "CREATE TABLE timers(seq INTEGER PRIMARY KEY, at INTEGER NOT NULL);"
+    "CREATE INDEX timer_at ON timers(at);"
+    "CREATE TABLE verdicts(id INTEGER PRIMARY KEY, customer TEXT NOT NULL, rule TEXT NOT NULL,"
+    " entity TEXT NOT NULL, true_positive INTEGER NOT NULL, benign_true_positive INTEGER NOT NULL,"
+    " false_positive INTEGER NOT NULL, inconclusive INTEGER NOT NULL);"
+    "CREATE UNIQUE INDEX verdict_key ON verdicts(customer, rule, entity);"
+    "CREATE TABLE scorecards(customer TEXT NOT NULL, rule TEXT NOT NULL, true_positive INTEGER NOT NULL,"
+    " benign_true_positive INTEGER NOT NULL, false_positive INTEGER NOT NULL, inconclusive INTEGER NOT NULL,"
+    " PRIMARY KEY(customer, rule)) WITHOUT ROWID;"
+    "CREATE TABLE minutes(customer TEXT NOT NULL, rule TEXT NOT NULL, step INTEGER NOT NULL,"
+    " count INTEGER NOT NULL, PRIMARY KEY(customer, rule, step)) WITHOUT ROWID;"
+    "CREATE TABLE overlays(name TEXT NOT NULL UNIQUE, version INTEGER NOT NULL, author TEXT NOT NULL,"
+    " updated INTEGER NOT NULL, added TEXT NOT NULL, removed TEXT NOT NULL);"
+    "CREATE TABLE usage(day TEXT NOT NULL, customer TEXT NOT NULL, rule TEXT NOT NULL, agent TEXT NOT NULL,"
+    " model TEXT NOT NULL, calls INTEGER NOT NULL, failures INTEGER NOT NULL,"
+    " prompt_tokens INTEGER NOT NULL, completion_tokens INTEGER NOT NULL, cost_micros INTEGER NOT NULL,"
+    " cached INTEGER NOT NULL, PRIMARY KEY(day, customer, rule, agent, model)) WITHOUT ROWID;"
+    "CREATE TABLE answers(id INTEGER PRIMARY KEY, hash BLOB NOT NULL, customer TEXT NOT NULL,"
+    " at INTEGER NOT NULL, json TEXT NOT NULL);"
+    "CREATE UNIQUE INDEX answer_key ON answers(hash, customer);"
+    "CREATE TABLE observations(id INTEGER PRIMARY KEY, event BLOB NOT NULL UNIQUE, kind TEXT NOT NULL,"
+    " customer TEXT NOT NULL, entity TEXT NOT NULL, folded TEXT NOT NULL, at INTEGER NOT NULL,"
+    " body TEXT NOT NULL);"
+    "CREATE INDEX observation_at ON observations(at);"
+    "CREATE INDEX observation_kind ON observations(kind, at);"
+    "CREATE INDEX observation_customer ON observations(customer, kind, at);"
+    "CREATE INDEX observation_entity ON observations(folded, kind, at) WHERE folded <> '';";
+
+static const char *const migrations[] = {migration_1, migration_2};
 #define VERSION ((int64_t)(sizeof migrations / sizeof *migrations))
 
-#define TOP_COLUMNS  "SELECT entity, name, count, level "
-#define SCAN_COLUMNS "SELECT t.seq, t.cell, t.created, t.assignee "
-#define CREATED_IN   " AND created >= ?4 AND created < ?5 "
+#define TOP_COLUMNS     "SELECT entity, name, count, level "
+#define SCAN_COLUMNS    "SELECT t.seq, t.cell, t.created, t.assignee "
+#define CREATED_IN      " AND created >= ?4 AND created < ?5 "
+#define VERDICT_COLUMNS "true_positive, benign_true_positive, false_positive, inconclusive"
+#define VERDICT_SUMS    "sum(true_positive), sum(benign_true_positive), sum(false_positive), sum(inconclusive)"
+#define OVERLAY_COLUMNS "SELECT name, version, author, updated, added, removed FROM overlays "
+#define USAGE_COLUMNS                                                                                        \
+    "SELECT day, customer, rule, agent, model, calls, failures, prompt_tokens,"                              \
+    " completion_tokens, cost_micros, cached FROM usage "
+#define USAGE_SUMS                                                                                           \
+    "sum(calls), sum(failures), sum(prompt_tokens), sum(completion_tokens),"                                 \
+    " sum(cost_micros), sum(cached) FROM usage "
+#define USAGE_WHERE         "WHERE (?1 = '' OR customer = ?1) AND day >= ?2 AND (?3 = '' OR day <= ?3) "
+#define OBSERVATION_COLUMNS "SELECT kind, customer, entity, at, event, body FROM observations "
+#define OBSERVATION_WHERE   "kind = ?1 AND at >= ?2 AND at < ?3 "
+#define OBSERVATION_ORDER   "ORDER BY at DESC, id DESC LIMIT ?4"
+#define NOTE_COLUMNS        "SELECT n.id, n.at, n.author, n.text, n.signature, t.id, c.customer "
 
 const char *const store_sql_texts[SQL_COUNT] = {
     [SQL_BEGIN_WRITE] = "BEGIN IMMEDIATE",
@@ -170,6 +224,96 @@ const char *const store_sql_texts[SQL_COUNT] = {
                              " seq BETWEEN ?1 AND ?2" CREATED_IN "ORDER BY seq LIMIT ?6",
     [SQL_COUNT_CELL] = "SELECT count(*) FROM (SELECT 1 FROM threats INDEXED BY threat_cell WHERE cell = ?3"
                        " AND seq BETWEEN ?1 AND ?2" CREATED_IN "LIMIT ?6)",
+    [SQL_CLAIM_NEXT] = "UPDATE claims SET last = last + 1",
+    [SQL_CLAIM_GET] = "SELECT last FROM claims",
+    [SQL_JOB_PUT] = "INSERT OR REPLACE INTO jobs(seq, stage, severity, claim, attempts, created, not_before,"
+                    " events, evidence) VALUES(?, ?, ?, 0, ?, ?, ?, ?, ?)",
+    [SQL_JOB_CLAIM] = "UPDATE jobs SET claim = ?3, attempts = attempts + 1 WHERE stage = ?2 AND"
+                      " seq = (SELECT seq FROM threats WHERE id = ?1)",
+    [SQL_JOB_FINISH] = "DELETE FROM jobs WHERE stage = ?2 AND claim = ?3 AND claim <> 0 AND"
+                       " seq = (SELECT seq FROM threats WHERE id = ?1)",
+    [SQL_JOB_DELAY] = "UPDATE jobs SET claim = 0, not_before = ?4 WHERE stage = ?2 AND claim = ?3 AND"
+                      " seq = (SELECT seq FROM threats WHERE id = ?1)",
+    [SQL_JOB_DROP] = "DELETE FROM jobs WHERE stage = ?2 AND seq = (SELECT seq FROM threats WHERE id = ?1)",
+    [SQL_JOBS] = "SELECT t.id, j.stage, j.severity, j.claim, j.attempts, j.created, j.not_before, j.events,"
+                 " j.evidence FROM jobs j CROSS JOIN threats t ON t.seq = j.seq"
+                 " ORDER BY j.created, j.seq, j.stage",
+    [SQL_JOBS_DELETE] = "DELETE FROM jobs WHERE seq = ?",
+    [SQL_TIMER_PUT] = "INSERT OR REPLACE INTO timers VALUES(?, ?)",
+    [SQL_TIMER_DELETE] = "DELETE FROM timers WHERE seq = ?",
+    [SQL_TIMER_TAKE] = "DELETE FROM timers WHERE seq = (SELECT seq FROM threats WHERE id = ?1) AND at = ?2",
+    [SQL_TIMERS_DUE] = "SELECT t.id, m.at FROM timers m CROSS JOIN threats t ON t.seq = m.seq"
+                       " WHERE m.at <= ? ORDER BY m.at, m.seq LIMIT ?",
+    [SQL_VERDICT_GET] = "SELECT id, " VERDICT_COLUMNS
+                        " FROM verdicts WHERE customer = ? AND rule = ? AND entity = ?",
+    [SQL_VERDICT_PUT] = "INSERT INTO verdicts(customer, rule, entity, " VERDICT_COLUMNS
+                        ") VALUES(?, ?, ?, ?, ?, ?, ?)",
+    [SQL_VERDICT_DELETE] = "DELETE FROM verdicts WHERE id = ?",
+    [SQL_VERDICT_EVICT] = "DELETE FROM verdicts WHERE id = (SELECT min(id) FROM verdicts)",
+    [SQL_VERDICTS] = "SELECT customer, rule, entity, " VERDICT_COLUMNS " FROM verdicts ORDER BY id",
+    [SQL_SCORECARD_ADD] =
+        "INSERT INTO scorecards VALUES(?1, ?2, max(0, ?3), max(0, ?4), max(0, ?5), max(0, ?6))"
+        " ON CONFLICT(customer, rule) DO UPDATE SET true_positive = max(0, true_positive + ?3),"
+        " benign_true_positive = max(0, benign_true_positive + ?4),"
+        " false_positive = max(0, false_positive + ?5), inconclusive = max(0, inconclusive + ?6)",
+    [SQL_SCORECARDS] = "SELECT rule, " VERDICT_SUMS
+                       " FROM scorecards WHERE ?1 = '' OR customer = ?1 GROUP BY rule",
+    [SQL_MINUTES_ADD] = "INSERT INTO minutes VALUES(?1, ?2, ?3, max(0, ?4)) ON CONFLICT(customer, rule, step)"
+                        " DO UPDATE SET count = max(0, count + ?4)",
+    [SQL_MINUTES] = "SELECT rule, step, sum(count) FROM minutes WHERE ?1 = '' OR customer = ?1"
+                    " GROUP BY rule, step ORDER BY rule, step",
+    [SQL_OVERLAY_VERSION] = "SELECT version FROM overlays WHERE name = ?",
+    [SQL_OVERLAY_COUNT] = "SELECT count(*) FROM overlays",
+    [SQL_OVERLAY_PUT] = "INSERT INTO overlays VALUES(?, ?, ?, ?, ?, ?) ON CONFLICT(name) DO UPDATE SET"
+                        " version = excluded.version, author = excluded.author, updated = excluded.updated,"
+                        " added = excluded.added, removed = excluded.removed",
+    [SQL_OVERLAY_GET] = OVERLAY_COLUMNS "WHERE name = ?",
+    [SQL_OVERLAYS] = OVERLAY_COLUMNS "ORDER BY name",
+    [SQL_USAGE_ADD] =
+        "INSERT INTO usage VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+        " ON CONFLICT(day, customer, rule, agent, model) DO UPDATE SET calls = calls + excluded.calls,"
+        " failures = failures + excluded.failures, prompt_tokens = prompt_tokens + excluded.prompt_tokens,"
+        " completion_tokens = completion_tokens + excluded.completion_tokens,"
+        " cost_micros = cost_micros + excluded.cost_micros, cached = cached + excluded.cached",
+    [SQL_USAGE_TRIM] = "DELETE FROM usage WHERE (day, customer, rule, agent, model) IN"
+                       " (SELECT day, customer, rule, agent, model FROM usage WHERE day < ? LIMIT ?)",
+    [SQL_USAGE_DAY] = USAGE_COLUMNS "WHERE day = ?",
+    [SQL_USAGE_ROWS] = USAGE_COLUMNS USAGE_WHERE "ORDER BY day DESC, customer, rule, agent, model LIMIT ?4",
+    [SQL_USAGE_TOTAL] = "SELECT '', " USAGE_SUMS USAGE_WHERE,
+    [SQL_USAGE_BY_DAY] = "SELECT day, " USAGE_SUMS USAGE_WHERE "GROUP BY day ORDER BY day",
+    [SQL_USAGE_BY_AGENT] = "SELECT agent, " USAGE_SUMS USAGE_WHERE "GROUP BY agent ORDER BY agent",
+    [SQL_USAGE_BY_MODEL] = "SELECT model, " USAGE_SUMS USAGE_WHERE "GROUP BY model ORDER BY model",
+    [SQL_USAGE_BY_RULE] = "SELECT rule, " USAGE_SUMS USAGE_WHERE "GROUP BY rule ORDER BY rule",
+    [SQL_ANSWER_PUT] = "INSERT INTO answers(hash, customer, at, json) VALUES(?, ?, ?, ?)",
+    [SQL_ANSWER_DELETE] = "DELETE FROM answers WHERE hash = ? AND customer = ?",
+    [SQL_ANSWER_EVICT] = "DELETE FROM answers WHERE id = (SELECT min(id) FROM answers)",
+    [SQL_ANSWER_GET] = "SELECT json, at FROM answers WHERE hash = ? AND customer = ?",
+    [SQL_OBSERVATION_PUT] = "INSERT OR IGNORE INTO observations(event, kind, customer, entity, folded, at,"
+                            " body) VALUES(?, ?, ?, ?, ?, ?, ?)",
+    [SQL_OBSERVATION_EVICT] = "DELETE FROM observations WHERE id = (SELECT min(id) FROM observations)",
+    [SQL_OBSERVATION_TRIM] =
+        "DELETE FROM observations WHERE id IN (SELECT id FROM observations WHERE at < ? LIMIT ?)",
+    [SQL_OBSERVATIONS] = OBSERVATION_COLUMNS
+    "INDEXED BY observation_kind WHERE " OBSERVATION_WHERE OBSERVATION_ORDER,
+    [SQL_OBSERVATIONS_OF] = OBSERVATION_COLUMNS
+    "INDEXED BY observation_customer WHERE customer = ?5 AND " OBSERVATION_WHERE OBSERVATION_ORDER,
+    [SQL_OBSERVATIONS_ENTITY] = OBSERVATION_COLUMNS
+    "INDEXED BY observation_entity WHERE folded = ?6 AND folded <> '' AND (?5 = '' OR customer = ?5)"
+    " AND " OBSERVATION_WHERE OBSERVATION_ORDER,
+    [SQL_SIMILAR_ENTITY] = "SELECT t.seq, t.cell FROM entities e CROSS JOIN threats t ON t.seq = e.seq"
+                           " WHERE e.entity = ? AND e.seq > 0 ORDER BY e.seq DESC LIMIT ?",
+    [SQL_NOTES_OF] = NOTE_COLUMNS
+    "FROM threats t CROSS JOIN cells c ON c.id = t.cell CROSS JOIN notes n ON n.seq = t.seq"
+    " WHERE t.seq = ? ORDER BY n.id DESC",
+    [SQL_NOTES_RECENT] = NOTE_COLUMNS
+    "FROM notes n INDEXED BY note_at CROSS JOIN threats t ON t.seq = n.seq"
+    " CROSS JOIN cells c ON c.id = t.cell WHERE n.at >= ? ORDER BY n.at DESC, n.id DESC",
+    [SQL_AUDIT_NOTE] = "SELECT detail FROM audit WHERE target = ? AND who = ? AND action = 'threat.note'"
+                       " AND at BETWEEN ? AND ? LIMIT 200",
+    [SQL_AUDIT_FROM_GET] = "SELECT audit_from FROM meta",
+    [SQL_AUDIT_FROM_PUT] = "UPDATE meta SET audit_from = max(audit_from, ?)",
+    [SQL_THREAT_OWNER] =
+        "SELECT t.seq, c.customer FROM threats t CROSS JOIN cells c ON c.id = t.cell WHERE t.id = ?",
 };
 
 static int check_owner(struct sql *sql, int64_t version, struct err *err)

@@ -12,18 +12,29 @@
 #include "data/store_sql.h"
 #include "data/threat_view.h"
 
-#define STORE_FAMILY_MAX   64     /* threats of one dedup key given at once */
-#define STORE_LOG_MAX      10000  /* changes kept for resume; totals are exact up to as many */
-#define STORE_FACT_NAME    128    /* bytes */
-#define STORE_NOTE_MAX     8192   /* bytes */
-#define STORE_ENTITIES_MAX 256    /* of one threat that can be searched for */
-#define STORE_TAIL_MAX     2000   /* threats that wait for the index of entities */
-#define STORE_SEARCH_MAX   4096   /* bytes of one threat's text that `q` looks into */
-#define STORE_QUERY_MAX    1024   /* bytes of `q` */
-#define STORE_RECORDS_MAX  200    /* newest notes, newest audited changes in a full view */
-#define STORE_SCAN_MAX     100000 /* units of work of one list query; a row is one, a text four more */
+#define STORE_FAMILY_MAX       64     /* threats of one dedup key given at once */
+#define STORE_LOG_MAX          10000  /* changes kept for resume; totals are exact up to as many */
+#define STORE_FACT_NAME        128    /* bytes */
+#define STORE_NOTE_MAX         8192   /* bytes */
+#define STORE_ENTITIES_MAX     256    /* of one threat that can be searched for */
+#define STORE_TAIL_MAX         2000   /* threats that wait for the index of entities */
+#define STORE_SEARCH_MAX       4096   /* bytes of one threat's text that `q` looks into */
+#define STORE_QUERY_MAX        1024   /* bytes of `q` */
+#define STORE_RECORDS_MAX      200    /* newest notes, newest audited changes in a full view */
+#define STORE_SCAN_MAX         100000 /* units of work of one list query; a row is one, a text four more */
+#define STORE_VERDICTS_MAX     100000
+#define STORE_VERDICT_NAME     512 /* bytes of each part of a key */
+#define STORE_ANSWERS_MAX      10000
+#define STORE_ANSWER_MAX       65536 /* bytes */
+#define STORE_OBSERVATIONS_MAX 100000
+#define STORE_OBSERVATION_BODY 4096 /* bytes */
 
 struct checkpoint;
+
+/* A table of which so many rows are kept. */
+struct kept {
+    size_t count, committed, max; /* tests set less */
+};
 
 struct store {
     struct sql sql;
@@ -35,6 +46,7 @@ struct store {
     uint64_t indexed, committed_indexed; /* newest threat of the index of entities */
     size_t tail, committed_tail;         /* threats behind it */
     size_t tail_max;                     /* STORE_TAIL_MAX; tests set less */
+    struct kept verdicts, answers, observations;
     struct counters *counters;
     struct checkpoint *checkpoint; /* NULL in memory */
     struct buf packed, text;       /* scratch */
@@ -67,6 +79,10 @@ int reader_cells(struct store_reader *reader, struct err *err);
 int reader_put_threat(struct store_reader *reader, struct threat *threat, bool row, struct buf *out,
                       struct err *err);
 
+/* The threat, unpacked, for a customer ("" any); ERR_NOT_FOUND, also where it is another's. */
+struct threat *reader_load_threat(struct store_reader *reader, struct str id, struct str customer,
+                                  struct err *err);
+
 /* What threats of one (rule, customer, dedup key) are found by. */
 int64_t store_family(struct str rule_id, struct str customer, struct str dedup_key);
 /* The writer reads outside a transaction: in memory it still has to keep out of a reader's way. */
@@ -74,6 +90,8 @@ void store_read_enter(struct store *store);
 void store_read_leave(struct store *store);
 /* The row of the threat; ERR_NOT_FOUND. */
 int store_threat_seq(struct store *store, const char *threat_id, int64_t *seq, struct err *err);
+/* Takes note of a row more; `evict` deletes the oldest where there are too many now. */
+int store_keep(struct store *store, struct kept *kept, unsigned evict, struct err *err);
 /* 0 inside begin … commit, else ERR_INTERNAL. */
 int store_must_write(const struct store *store, struct err *err);
 

@@ -88,3 +88,50 @@ int threat_extra_next(struct str *at, struct str *key, struct str *value)
     *value = take(at, len);
     return 1;
 }
+
+bool threat_extra_get(struct str extra, struct str key, struct str *value)
+{
+    struct str name, found;
+    while (threat_extra_next(&extra, &name, &found) == 1) {
+        if (str_equal(name, key)) {
+            *value = found;
+            return true;
+        }
+    }
+    return false;
+}
+
+bool threat_extra_is_object(struct str extra)
+{
+    struct str key, value;
+    int more;
+    while ((more = threat_extra_next(&extra, &key, &value)) == 1)
+        ;
+    return more == 0;
+}
+
+static void put_member(struct buf *out, struct str key, struct str value)
+{
+    buf_puts(out, out->ptr[out->len - 1] == '{' ? "\"" : ",\"");
+    buf_put(out, key);
+    buf_puts(out, "\":");
+    buf_put(out, value);
+}
+
+void threat_extra_set(struct buf *out, struct str extra, struct str key, struct str value_json)
+{
+    struct str name, value;
+    bool done = value_json.len == 0;
+    buf_putc(out, '{');
+    for (struct str at = threat_extra_is_object(extra) ? extra : STR("{}");
+         threat_extra_next(&at, &name, &value) == 1;) {
+        if (!str_equal(name, key))
+            put_member(out, name, value);
+        else if (!done)
+            put_member(out, key, value_json);
+        done = done || str_equal(name, key);
+    }
+    if (!done)
+        put_member(out, key, value_json);
+    buf_putc(out, '}');
+}

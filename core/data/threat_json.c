@@ -1,5 +1,6 @@
 #include "data/threat_view.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #define ROW_MAX 1024
@@ -11,10 +12,12 @@ static const struct later_field {
     {"intel_matches", "[]"},   {"false_positive_score", "null"},
     {"response_plan", "null"}, {"agent_analyses", "{}"},
     {"analysis", "null"},      {"manipulation", "null"},
+    {"mitre", "[]"},
 };
 #define LATER_COUNT (sizeof later_fields / sizeof *later_fields)
 
-/* What `extra` may not speak of: these are the threat's own. Sorted by use, not by name: the list is short.
+/* What `extra` may not speak of, or not here: these are the threat's own. Sorted by use, not by name: the
+ * list is short.
  */
 static const char *const own_fields[] = {"id",
                                          "seq",
@@ -53,7 +56,8 @@ static const char *const own_fields[] = {"id",
                                          "trace_id",
                                          "shadow",
                                          "suppressed",
-                                         "demo"};
+                                         "demo",
+                                         "timeline_titles"};
 
 static void put_raw(struct buf *out, const char *key, struct str json)
 {
@@ -78,24 +82,6 @@ static void put_separator(struct buf *out, bool first)
 
 /* ---- what comes from `extra` ---- */
 
-static bool extra_is_object(struct str extra)
-{
-    struct str key, value;
-    int more;
-    while ((more = threat_extra_next(&extra, &key, &value)) == 1)
-        ;
-    return more == 0;
-}
-
-static bool extra_find(struct str extra, const char *name, struct str *value)
-{
-    struct str key;
-    while (threat_extra_next(&extra, &key, value) == 1)
-        if (str_is(key, name))
-            return true;
-    return false;
-}
-
 static bool is_known(struct str key)
 {
     for (size_t i = 0; i < LATER_COUNT; i++)
@@ -111,7 +97,7 @@ static void put_score(const struct threat *threat, struct str extra, struct buf 
 {
     static const int values[SEVERITY_COUNT] = {10, 30, 50, 75, 95};
     struct str value;
-    if (extra_find(extra, "score", &value)) {
+    if (threat_extra_get(extra, STR("score"), &value)) {
         put_raw(out, "score", value);
         return;
     }
@@ -123,7 +109,7 @@ static void put_later(struct str extra, struct buf *out)
 {
     struct str key, value;
     for (size_t i = 0; i < LATER_COUNT; i++) {
-        bool found = extra_find(extra, later_fields[i].name, &value);
+        bool found = threat_extra_get(extra, str_from(later_fields[i].name), &value);
         put_raw(out, later_fields[i].name, found ? value : str_from(later_fields[i].fallback));
     }
     while (threat_extra_next(&extra, &key, &value) == 1) {
@@ -173,6 +159,7 @@ struct moment {
     int64_t at_ns;
     size_t order; /* keeps entries of one instant as they were recorded */
     const char *kind;
+    uint32_t evidence; /* its number; 0: the moment is of no evidence */
     struct str by, text, detail;
 };
 
@@ -184,11 +171,24 @@ static int moment_compare(const void *a, const void *b)
     return (x->order > y->order) - (x->order < y->order);
 }
 
-static void put_moment(const struct moment *moment, struct buf *out)
+/* A title that is no string would not be one in the view. */
+static void put_title(struct str titles, struct str name, struct buf *out)
 {
+    struct str title;
+    if (threat_extra_get(titles, name, &title) && *title.ptr == '"')
+        put_raw(out, "title", title);
+}
+
+static void put_moment(const struct moment *moment, struct str titles, struct buf *out)
+{
+    char evidence[16];
+    snprintf(evidence, sizeof evidence, "E%u", moment->evidence);
     buf_putc(out, '{');
     buf_json_ktime(out, "time", moment->at_ns);
     buf_json_kstr(out, "kind", str_from(moment->kind));
+    if (moment->evidence)
+        buf_json_kstr(out, "id", str_from(evidence));
+    put_title(titles, str_from(moment->evidence ? evidence : moment->kind), out);
     if (moment->by.len)
         buf_json_kstr(out, "by", moment->by);
     if (moment->text.len)
@@ -198,40 +198,67 @@ static void put_moment(const struct moment *moment, struct buf *out)
     buf_putc(out, '}');
 }
 
-static void put_timeline(const struct threat *threat, const struct threat_records *records, struct buf *out)
+struct moments {
+    VEC(struct moment) items;
+};
+
+static void add_moment(struct moments *moments, struct moment moment)
 {
-    size_t notes = records ? records->notes.count : 0, changes = records ? records->changes.count : 0;
-    struct moment *moments = mem_zalloc(3 + notes + changes, sizeof *moments);
-    size_t count = 0;
-    moments[count++] = (struct moment){.at_ns = threat->first_seen_ns, .kind = "first_seen"};
-    moments[count++] = (struct moment){
-        .at_ns = threat->created_ns, .kind = "created", .by = STR("rule"), .text = threat->rule_id};
+    moment.order = moments->items.count;
+    vec_push(&moments->items, moment);
+}
+
+static void add_own_moments(struct moments *moments, const struct threat *threat)
+{
+    add_moment(moments, (struct moment){.at_ns = threat->first_seen_ns, .kind = "first_seen"});
+    for (size_t i = 0; i < threat->evidence.count; i++)
+        add_moment(moments, (struct moment){.at_ns = threat->evidence.items[i].time_ns,
+                                            .kind = "event",
+                                            .evidence = threat->evidence.items[i].number});
+    add_moment(moments, (struct moment){.at_ns = threat->created_ns,
+                                        .kind = "created",
+                                        .by = STR("rule"),
+                                        .text = threat->rule_id});
     if (threat->last_seen_ns != threat->first_seen_ns)
-        moments[count++] = (struct moment){.at_ns = threat->last_seen_ns, .kind = "last_seen"};
-    for (size_t i = 0; i < notes; i++) {
+        add_moment(moments, (struct moment){.at_ns = threat->last_seen_ns, .kind = "last_seen"});
+}
+
+static void add_records(struct moments *moments, const struct threat_records *records)
+{
+    for (size_t i = 0; i < records->notes.count; i++) {
         const struct threat_note *note = &records->notes.items[i];
-        moments[count++] = (struct moment){
-            .at_ns = note->at_ns, .kind = "note", .by = note->author, .text = note->text};
+        add_moment(
+            moments,
+            (struct moment){.at_ns = note->at_ns, .kind = "note", .by = note->author, .text = note->text});
     }
-    for (size_t i = 0; i < changes; i++) {
+    for (size_t i = 0; i < records->changes.count; i++) {
         const struct threat_change *change = &records->changes.items[i];
-        moments[count++] = (struct moment){.at_ns = change->at_ns,
-                                           .kind = "change",
-                                           .by = change->who,
-                                           .text = change->action,
-                                           .detail = change->detail};
+        add_moment(moments, (struct moment){.at_ns = change->at_ns,
+                                            .kind = "change",
+                                            .by = change->who,
+                                            .text = change->action,
+                                            .detail = change->detail});
     }
-    for (size_t i = 0; i < count; i++)
-        moments[i].order = i;
-    qsort(moments, count, sizeof *moments, moment_compare);
+}
+
+static void put_timeline(const struct threat *threat, const struct threat_records *records, struct str extra,
+                         struct buf *out)
+{
+    struct moments moments = {0};
+    struct str titles = STR("{}");
+    threat_extra_get(extra, STR("timeline_titles"), &titles);
+    add_own_moments(&moments, threat);
+    if (records)
+        add_records(&moments, records);
+    qsort(moments.items.items, moments.items.count, sizeof *moments.items.items, moment_compare);
     buf_json_key(out, "investigation_timeline");
     buf_puts(out, "{\"events\":[");
-    for (size_t i = 0; i < count; i++) {
+    for (size_t i = 0; i < moments.items.count; i++) {
         put_separator(out, i == 0);
-        put_moment(&moments[i], out);
+        put_moment(&moments.items.items[i], titles, out);
     }
     buf_puts(out, "]}");
-    free(moments);
+    vec_free(&moments.items);
 }
 
 static void put_notes(const struct threat_records *records, struct buf *out)
@@ -318,13 +345,13 @@ static void put_outcome(const struct threat *threat, struct buf *out)
 
 void threat_view_full(const struct threat *threat, const struct threat_records *records, struct buf *out)
 {
-    struct str extra = extra_is_object(threat->extra) ? threat->extra : STR("{}");
+    struct str extra = threat_extra_is_object(threat->extra) ? threat->extra : STR("{}");
     buf_putc(out, '{');
     put_identity(threat, out);
     put_rule(threat, out);
     put_judgement(threat, extra, out);
     put_events(threat, out);
-    put_timeline(threat, records, out);
+    put_timeline(threat, records, extra, out);
     if (records)
         put_notes(records, out);
     put_outcome(threat, out);

@@ -30,5 +30,6 @@ void threat_view_row(const struct threat *threat, struct buf *out);
  * key (without quotes, escapes as they are) and the text of the value. Start with *at = the object's text.
  * 1, 0 at the closing brace, -1 where this is no object. */
 int threat_extra_next(struct str *at, struct str *key, struct str *value);
+bool threat_extra_is_object(struct str extra);
 
 #endif
