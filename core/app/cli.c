@@ -1,6 +1,5 @@
 #include "app/cli.h"
 
-#include <errno.h>
 #include <stdio.h>
 
 #include "rules/loader.h"
@@ -87,78 +86,58 @@ const struct config_option cli_options[] = {
 };
 const size_t cli_option_count = sizeof(cli_options) / sizeof(cli_options[0]);
 
-struct ruleset *cli_load_rules(const struct cli *cli, struct report *report)
+/* ---- check ---- */
+
+/* --strict: a warning counts as an error, and is called one. */
+static void take_warnings_for_errors(struct report *report)
 {
-    struct err err = {0};
-    const char *rules = cli->arg_count ? cli->args[0] : cli->rules;
-    struct tree *tree = tree_read(rules, cli->plugins, &err);
-    if (tree == NULL) {
-        report_add(report, PROBLEM_ERROR, err.where, "%s", err.message);
-        return NULL;
-    }
-    struct ruleset *set = ruleset_load(tree, NULL, 0, report);
-    tree_free(tree);
-    return set;
+    for (size_t i = 0; i < report->problems.count; i++)
+        if (report->problems.items[i].level == PROBLEM_WARNING)
+            report->problems.items[i].level = PROBLEM_ERROR;
+    report->errors += report->warnings;
+    report->warnings = 0;
 }
 
-void cli_print_report(const struct report *report)
+static void check_json(const struct report *report, const struct ruleset *set)
 {
-    for (size_t i = 0; i < report->problems.count; i++) {
-        const struct problem *p = &report->problems.items[i];
-        fprintf(stderr, "%s%s%s: %s\n", p->where, p->where[0] ? ": " : "", problem_level_name(p->level),
-                p->message);
-    }
+    struct buf out = BUF_EMPTY;
+    buf_putc(&out, '{');
+    buf_json_kbool(&out, "ok", report->errors == 0);
+    buf_json_kuint(&out, "rules", set ? set->rule_count : 0);
+    buf_json_kuint(&out, "sources", set ? set->source_count : 0);
+    buf_json_key(&out, "problems");
+    report_json(report, &out);
+    buf_puts(&out, "}\n");
+    fwrite(out.ptr, 1, out.len, stdout);
+    buf_free(&out);
 }
 
-int cli_read(const char *path, size_t max, struct buf *out, struct err *err)
+static void check_people(const struct cli *cli, const struct report *report, const struct ruleset *set)
 {
-    FILE *file = strcmp(path, "-") == 0 ? stdin : fopen(path, "rb");
-    int rc = 0;
-    if (file == NULL)
-        return err_errno(err, ERR_IO, errno, "%s cannot be read", path);
-    for (size_t n = 1; n && rc == 0;) {
-        n = fread(buf_reserve(out, 65536), 1, 65536, file);
-        buf_grew(out, n);
-        if (out->len > max)
-            rc = err_set(err, ERR_LIMIT, "%s is larger than %zu bytes", path, max);
-    }
-    if (rc == 0 && ferror(file))
-        rc = err_errno(err, ERR_IO, errno, "%s cannot be read", path);
-    if (file != stdin)
-        fclose(file);
-    return rc;
+    cli_print_report(report);
+    if (report->errors)
+        printf("broken: %zu error%s%s\n", report->errors, cli_plural(report->errors),
+               cli->strict ? " (--strict: a warning is an error)" : "");
+    else
+        printf("ok: %zu rule%s, %zu source%s, %zu warning%s\n", set->rule_count, cli_plural(set->rule_count),
+               set->source_count, cli_plural(set->source_count), report->warnings,
+               cli_plural(report->warnings));
 }
 
 int cli_check(struct cli *cli)
 {
     struct report report = {0};
-    struct ruleset *set = cli_load_rules(cli, &report);
-    bool bad = set == NULL || (cli->strict && report.warnings);
-    if (cli->json) {
-        struct buf out = BUF_EMPTY;
-        buf_putc(&out, '{');
-        buf_json_kbool(&out, "ok", !bad);
-        buf_json_kuint(&out, "rules", set ? set->rule_count : 0);
-        buf_json_kuint(&out, "sources", set ? set->source_count : 0);
-        buf_json_key(&out, "problems");
-        report_json(&report, &out);
-        buf_puts(&out, "}\n");
-        fwrite(out.ptr, 1, out.len, stdout);
-        buf_free(&out);
-    } else {
-        cli_print_report(&report);
-        if (set)
-            printf("%zu rules, %zu sources: %zu error%s, %zu warning%s\n", set->rule_count, set->source_count,
-                   report.errors, report.errors == 1 ? "" : "s", report.warnings,
-                   report.warnings == 1 ? "" : "s");
-        else
-            printf("broken: %zu error%s\n", report.errors, report.errors == 1 ? "" : "s");
-        for (size_t i = 0; set && i < set->rule_count; i++)
-            if (set->rules[i].mode != RULE_OFF && match_is_always(set->matcher, (uint32_t)i))
-                printf("note: %.*s has nothing rare to look for; every event of its source is evaluated\n",
-                       STR_ARG(set->rules[i].id));
-    }
+    int code;
+    struct ruleset *set = cli_load_rules(cli, cli->arg_count ? cli->args[0] : NULL, &report, &code);
+    if (cli->strict)
+        take_warnings_for_errors(&report);
+    if (cli->json)
+        check_json(&report, set);
+    else
+        check_people(cli, &report, set);
+    if (set)
+        code = report.errors ? EXIT_BROKEN_RULES : EXIT_OK;
     ruleset_unref(set);
     report_free(&report);
-    return bad ? EXIT_BROKEN_RULES : EXIT_OK;
+    return code;
 }

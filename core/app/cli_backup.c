@@ -21,10 +21,6 @@ int cli_backup(struct cli *cli)
 {
     struct err err = {0};
     struct buf path = BUF_EMPTY;
-    if (cli->arg_count != 1) {
-        fprintf(stderr, "usage: lunette backup FILE [--data DIR]\n");
-        return EXIT_USAGE;
-    }
     buf_printf(&path, "%s/lunette.db", cli->data);
     int rc = backup(path.ptr, cli->args[0], &err);
     buf_free(&path);

@@ -96,39 +96,41 @@ static size_t print_threats(struct replay *r, bool json)
     return count;
 }
 
+static int read_events(struct replay *r, const char *path)
+{
+    struct cli_input input;
+    struct err err = {0};
+    int rc = cli_input_open(&input, path, &err);
+    if (rc == 0)
+        feed_file(r, input.file);
+    if (rc == 0 && ferror(input.file))
+        rc = err_set(&err, ERR_IO, "%s cannot be read", path);
+    if (rc != 0)
+        fprintf(stderr, "lunette replay: %s\n", err_text(&err));
+    cli_input_close(&input);
+    return rc;
+}
+
 static int run_replay(struct replay *r, const char *path, bool json)
 {
-    FILE *file = strcmp(path, "-") == 0 ? stdin : fopen(path, "r");
-    if (file == NULL) {
-        fprintf(stderr, "lunette replay: %s cannot be read\n", path);
-        return EXIT_USAGE;
-    }
-    feed_file(r, file);
-    bool unreadable = ferror(file);
-    if (file != stdin)
-        fclose(file);
-    if (unreadable)
-        fprintf(stderr, "lunette replay: %s cannot be read\n", path);
-    if (unreadable || r->refused)
+    if (read_events(r, path) != 0 || r->refused)
         return EXIT_USAGE;
     size_t threats = print_threats(r, json);
     if (!json) {
         struct buf ledger = BUF_EMPTY;
         ledger_json(engine_ledger(r->engine), 0, &ledger);
-        printf("%llu events, %llu rejected, %zu threats; the ledger %s\n", (unsigned long long)r->lines,
-               (unsigned long long)r->rejected, threats,
+        printf("%llu event%s, %llu rejected, %zu threat%s; the ledger %s\n", (unsigned long long)r->lines,
+               cli_plural(r->lines), (unsigned long long)r->rejected, threats, cli_plural(threats),
                ledger_balanced(engine_ledger(r->engine)) ? "adds up" : "DOES NOT ADD UP");
         buf_free(&ledger);
     }
     return ledger_balanced(engine_ledger(r->engine)) ? EXIT_OK : EXIT_EXPECTATION;
 }
 
-static struct ruleset *load_for(struct cli *cli)
+static struct ruleset *load_for(const struct cli *cli, int *code)
 {
     struct report report = {0};
-    struct cli plain = *cli;
-    plain.arg_count = 0; /* the arguments are events, not rules */
-    struct ruleset *set = cli_load_rules(&plain, &report);
+    struct ruleset *set = cli_load_rules(cli, NULL, &report, code);
     if (set == NULL)
         cli_print_report(&report);
     report_free(&report);
@@ -138,9 +140,10 @@ static struct ruleset *load_for(struct cli *cli)
 static int replay_open(struct replay *r, struct cli *cli)
 {
     struct err err = {0};
-    r->set = load_for(cli);
+    int code;
+    r->set = load_for(cli, &code);
     if (r->set == NULL)
-        return EXIT_BROKEN_RULES;
+        return code;
     r->source = cli->source;
     clock_virtual_init(&r->clock, clock_now(&clock_real));
     struct engine_options options = {.set = r->set, .clock = &r->clock.clock, .state_max = REPLAY_STATE};
@@ -161,10 +164,6 @@ static void replay_close(struct replay *r)
 int cli_replay(struct cli *cli)
 {
     struct replay r = {0};
-    if (cli->arg_count != 1) {
-        fprintf(stderr, "usage: lunette replay EVENTS.ndjson|- [--source NAME] [--rules DIR] [--json]\n");
-        return EXIT_USAGE;
-    }
     int rc = replay_open(&r, cli);
     if (rc != EXIT_OK)
         return rc;
@@ -238,10 +237,6 @@ static int explain_event(struct replay *r, const char *rule_id, const char *path
 int cli_explain(struct cli *cli)
 {
     struct replay r = {0};
-    if (cli->arg_count != 2) {
-        fprintf(stderr, "usage: lunette explain RULE EVENT.json|- [--source NAME] [--rules DIR]\n");
-        return EXIT_USAGE;
-    }
     int rc = replay_open(&r, cli);
     if (rc != EXIT_OK)
         return rc;

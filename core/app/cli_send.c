@@ -104,27 +104,21 @@ static int read_token(const char *path, char *token, size_t size, struct err *er
 int cli_send(struct cli *cli)
 {
     struct sender s = {0};
+    struct cli_input input;
     struct err err = {0};
-    if (cli->arg_count != 1) {
-        fprintf(
-            stderr,
-            "usage: lunette send EVENTS.ndjson|- [--url URL] [--source NAME] [--client-token-file FILE]\n");
-        return EXIT_USAGE;
-    }
     snprintf(s.url, sizeof(s.url), "%s/api/events%s%s", cli->url, cli->source[0] ? "/" : "", cli->source);
-    FILE *file = strcmp(cli->args[0], "-") == 0 ? stdin : fopen(cli->args[0], "r");
-    if (file == NULL || read_token(cli->token_file, s.token, sizeof(s.token), &err) != 0) {
-        fprintf(stderr, "lunette send: %s\n", file ? err_text(&err) : "the file cannot be read");
-        return EXIT_USAGE;
-    }
+    int rc = cli_input_open(&input, cli->args[0], &err);
+    if (rc == 0)
+        rc = read_token(cli->token_file, s.token, sizeof(s.token), &err);
     s.client = http_client_new(SEND_TIMEOUT);
-    int rc = send_file(&s, file, cli->batch, &err);
-    if (file != stdin)
-        fclose(file);
+    if (rc == 0)
+        rc = send_file(&s, input.file, cli->batch, &err);
+    cli_input_close(&input);
     http_client_free(s.client);
     if (rc != 0)
         fprintf(stderr, "lunette send: %s\n", err_text(&err));
-    printf("%llu sent, %llu accepted, %llu rejected, %llu threats\n", (unsigned long long)s.sent,
-           (unsigned long long)s.accepted, (unsigned long long)s.rejected, (unsigned long long)s.threats);
+    printf("%llu sent, %llu accepted, %llu rejected, %llu threat%s\n", (unsigned long long)s.sent,
+           (unsigned long long)s.accepted, (unsigned long long)s.rejected, (unsigned long long)s.threats,
+           cli_plural(s.threats));
     return rc == 0 ? EXIT_OK : EXIT_USAGE;
 }

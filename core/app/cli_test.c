@@ -18,10 +18,11 @@ static void print_people(const struct test_results *results)
     printf("%zu passed, %zu failed\n", results->passed, results->failed);
 }
 
-static void print_json(const struct test_results *results)
+static void print_json(const struct test_results *results, const struct report *report)
 {
     struct buf out = BUF_EMPTY;
     buf_putc(&out, '{');
+    buf_json_kbool(&out, "ok", report->errors == 0 && results->failed == 0);
     buf_json_kuint(&out, "passed", results->passed);
     buf_json_kuint(&out, "failed", results->failed);
     buf_json_key(&out, "tests");
@@ -37,7 +38,10 @@ static void print_json(const struct test_results *results)
         buf_json_kstr(&out, "message", str_from(r->message));
         buf_putc(&out, '}');
     }
-    buf_puts(&out, "]}\n");
+    buf_putc(&out, ']');
+    buf_json_key(&out, "problems");
+    report_json(report, &out);
+    buf_puts(&out, "}\n");
     fwrite(out.ptr, 1, out.len, stdout);
     buf_free(&out);
 }
@@ -53,13 +57,29 @@ static void xml_text(struct buf *out, struct str text)
     }
 }
 
-static void print_junit(const struct test_results *results)
+/* What is wrong with the rules before any test could run. */
+static void xml_problems(struct buf *out, const struct report *report)
+{
+    for (size_t i = 0; i < report->problems.count; i++) {
+        const struct problem *p = &report->problems.items[i];
+        if (p->level != PROBLEM_ERROR)
+            continue;
+        buf_puts(out, "<testcase classname=\"rules\" name=\"");
+        xml_text(out, str_from(p->where[0] ? p->where : "they load"));
+        buf_puts(out, "\"><error message=\"");
+        xml_text(out, str_from(p->message));
+        buf_puts(out, "\"/></testcase>\n");
+    }
+}
+
+static void print_junit(const struct test_results *results, const struct report *report)
 {
     struct buf out = BUF_EMPTY;
     buf_printf(&out,
                "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuite name=\"rules\" tests=\"%zu\" "
-               "failures=\"%zu\">\n",
-               results->results.count, results->failed);
+               "failures=\"%zu\" errors=\"%zu\">\n",
+               results->results.count + report->errors, results->failed, report->errors);
+    xml_problems(&out, report);
     for (size_t i = 0; i < results->results.count; i++) {
         const struct test_result *r = &results->results.items[i];
         buf_puts(&out, "<testcase classname=\"");
@@ -79,28 +99,35 @@ static void print_junit(const struct test_results *results)
     buf_free(&out);
 }
 
+static void print_results(const struct cli *cli, const struct test_results *results,
+                          const struct report *report)
+{
+    if (cli->json)
+        print_json(results, report);
+    else if (cli->junit)
+        print_junit(results, report);
+    else if (report->errors == 0)
+        print_people(results);
+}
+
 int cli_test(struct cli *cli)
 {
     struct report report = {0};
     struct test_results results = {0};
-    struct ruleset *set = cli_load_rules(cli, &report);
+    int code;
+    struct ruleset *set = cli_load_rules(cli, cli->arg_count ? cli->args[0] : NULL, &report, &code);
     cli_print_report(&report);
-    report_free(&report);
-    if (set == NULL)
-        return EXIT_BROKEN_RULES;
-    testrun(set, str_from(cli->only), 0, &results);
-    if (cli->json)
-        print_json(&results);
-    else if (cli->junit)
-        print_junit(&results);
-    else
-        print_people(&results);
-    int rc = results.failed ? EXIT_EXPECTATION : EXIT_OK;
-    if (results.results.count == 0 && cli->only[0]) {
+    if (set) {
+        testrun(set, str_from(cli->only), 0, &results);
+        code = results.failed ? EXIT_EXPECTATION : EXIT_OK;
+    }
+    print_results(cli, &results, &report);
+    if (set && results.results.count == 0 && cli->only[0]) {
         fprintf(stderr, "lunette test: no rule or source has the id \"%s\", or it has no tests\n", cli->only);
-        rc = EXIT_USAGE;
+        code = EXIT_USAGE;
     }
     test_results_free(&results);
+    report_free(&report);
     ruleset_unref(set);
-    return rc;
+    return code;
 }

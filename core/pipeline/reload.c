@@ -90,6 +90,14 @@ static void log_problems(const struct report *report)
 
 /* ---- one try ---- */
 
+/* An empty tree is a good one: what is mounted may come later. But nobody should think that anything is
+ * watched. */
+static void warn_of_none(const struct ruleset *set, struct report *report)
+{
+    if (set && set->rule_count == 0)
+        report_add(report, PROBLEM_WARNING, "", "the roots hold no rule: nothing will ever be raised");
+}
+
 /* A tree that compiles and whose tests pass; NULL otherwise. */
 static struct ruleset *accept_tree(const struct reload *r, const struct tree *tree, struct report *report)
 {
@@ -149,6 +157,7 @@ struct ruleset *reload_first(struct reload *r, struct report *report)
     }
     if (set == NULL)
         set = last_good(r, report);
+    warn_of_none(set, report);
     log_problems(report);
     if (set)
         set->generation = 1;
@@ -188,11 +197,12 @@ static int try_tree(struct reload *r, struct pipeline *p, const struct tree *tre
     return rc;
 }
 
-static void conclude(struct reload *r, struct pipeline *p, int rc, int64_t began, const struct report *report)
+static void conclude(struct reload *r, struct pipeline *p, int rc, int64_t began, struct report *report)
 {
     struct ruleset *running = pipeline_ruleset(p);
     double seconds = (double)(clock_monotonic() - began) / 1e9;
     atomic_store(&r->degraded, rc != 0);
+    warn_of_none(running, report);
     log_problems(report);
     remember(r, running, rc == 0 ? "ok" : "failed", report);
     metric_set(r->seconds, seconds);
