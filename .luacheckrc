@@ -6,7 +6,8 @@ codes = true
 -- What a rule may use (rules/types/lunette.lua describes it for editors).
 local allowed = {
   "rule", "policy", "agent", "exception", "source", "sample", "at", "all", "any", "none", "keywords", "everything",
-  "list", "null", "threats", "prompts", "schemas", "ip", "re", "json", "base64", "hash", "url", "time", "log", "sleep",
+  "list", "null", "action", "threats", "observations", "prompts", "schemas", "ip", "re", "json", "base64", "hash", "url",
+  "time", "log", "sleep",
   "assert", "error", "ipairs", "pairs", "pcall", "xpcall", "print", "require", "select", "tonumber", "tostring", "type",
   "setmetatable", "rawequal", "rawlen", "math", "string", "table", "utf8", "_VERSION",
   os = { fields = { "time", "date" } },
