@@ -9,6 +9,7 @@
 
 #define DEPTH_MAX 16
 #define NAMES_MAX 10000 /* of one table; what lua_sorted_keys takes */
+#define FEW       24
 #define ITEMS_MAX (LUA_JSON_MAX / 2)
 
 struct step {
@@ -80,27 +81,74 @@ LUA_RAISES static bool put_list(struct writer *w, int idx, size_t count)
     return true;
 }
 
-LUA_RAISES static bool put_object(struct writer *w, int idx)
+/* One member; its name is on top and is popped, but for an error. */
+LUA_RAISES static bool put_member(struct writer *w, int idx, struct str name)
+{
+    if (w->out->ptr[w->out->len - 1] != '{')
+        buf_putc(w->out, ',');
+    buf_json_string(w->out, name);
+    buf_putc(w->out, ':');
+    lua_rawget(w->L, idx);
+    return put_inside(w, (struct step){name.ptr, 0});
+}
+
+LUA_RAISES static bool put_many(struct writer *w, int idx)
 {
     size_t count = lua_sorted_keys(w->L, idx);
     int keys = lua_gettop(w->L);
 
-    buf_putc(w->out, '{');
     for (size_t i = 1; i <= count; i++) {
         struct str name;
 
-        if (i > 1)
-            buf_putc(w->out, ',');
         lua_rawgeti(w->L, keys, (lua_Integer)i);
         name.ptr = lua_tolstring(w->L, -1, &name.len);
-        buf_json_string(w->out, name);
-        buf_putc(w->out, ':');
-        lua_rawget(w->L, idx);
-        if (!put_inside(w, (struct step){name.ptr, 0}))
+        if (!put_member(w, idx, name))
             return false;
     }
-    buf_putc(w->out, '}');
     lua_pop(w->L, 1);
+    return true;
+}
+
+struct few {
+    struct str name;
+    int at; /* of the name on the stack */
+};
+
+/* Most tables: sorted where they are, without a table for their keys. */
+LUA_RAISES static bool put_few(struct writer *w, int idx)
+{
+    lua_State *L = w->L;
+    struct few few[FEW];
+    size_t count = 0;
+    int top = lua_gettop(L);
+
+    luaL_checkstack(L, FEW + 4, "JSON");
+    for (lua_pushnil(L); lua_next(L, idx); count++) {
+        struct few next = {.at = lua_gettop(L) - 1};
+        size_t at = count;
+
+        lua_pop(L, 1);
+        next.name.ptr = lua_tolstring(L, -1, &next.name.len);
+        for (; at > 0 && str_compare(next.name, few[at - 1].name) < 0; at--)
+            few[at] = few[at - 1];
+        few[at] = next;
+        lua_pushvalue(L, -1); /* the name stays, its copy goes on */
+    }
+    for (size_t i = 0; i < count; i++) {
+        lua_pushvalue(L, few[i].at);
+        if (!put_member(w, idx, few[i].name))
+            return false;
+    }
+    lua_settop(L, top);
+    return true;
+}
+
+LUA_RAISES static bool put_object(struct writer *w, int idx, size_t names)
+{
+    buf_putc(w->out, '{');
+    if (!(names <= FEW ? put_few(w, idx) : put_many(w, idx)))
+        return false;
+    buf_putc(w->out, '}');
     return true;
 }
 
@@ -144,7 +192,7 @@ LUA_RAISES static bool put_table(struct writer *w, int idx)
     lua_frozen_target(w->L, idx);
     if (!read_keys(w, idx, &names, &positions))
         return false;
-    return positions > 0 ? put_list(w, idx, positions) : put_object(w, idx);
+    return positions > 0 ? put_list(w, idx, positions) : put_object(w, idx, names);
 }
 
 LUA_RAISES static bool put_string(struct writer *w, int idx)
