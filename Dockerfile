@@ -17,7 +17,7 @@ RUN apt-get update -qq \
     libevent-pthreads-2.1-7 libjansson4 liblua5.4-0 liblz4-1 libpcre2-8-0 libsimdjson14 libsqlite3-0 libssl3 \
     libstdc++6 libwebsockets17 zlib1g \
  && rm -rf /var/lib/apt/lists/* \
- && useradd --system --uid 10001 --home-dir /data --create-home lunette
+ && useradd --uid 10001 --home-dir /data --create-home --skel /dev/null --shell /usr/sbin/nologin lunette
 COPY --from=build /out/usr /usr
 ENV LUNETTE_LISTEN=0.0.0.0:8080 LUNETTE_DATA=/data LUNETTE_TOKEN_FILE=/etc/lunette/tokens \
     LUNETTE_RULES=/usr/share/lunette/rules LUNETTE_PLUGINS=/usr/share/lunette/plugins
@@ -25,6 +25,6 @@ USER 10001
 VOLUME /data
 EXPOSE 8080
 STOPSIGNAL SIGTERM
-HEALTHCHECK --interval=10s --timeout=2s CMD curl -fs http://127.0.0.1:8080/health || exit 1
+HEALTHCHECK --interval=10s --timeout=2s CMD curl -fs "http://127.0.0.1:${LUNETTE_LISTEN##*:}/health" || exit 1
 ENTRYPOINT ["/usr/bin/lunette"]
 CMD ["serve"]

@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 
+#include "app/name_sets.h"
 #include "base/json.h"
 
 static bool keep_text(struct str text, char *out, size_t size)
@@ -11,22 +12,6 @@ static bool keep_text(struct str text, char *out, size_t size)
     memcpy(out, text.ptr, text.len);
     out[text.len] = '\0';
     return true;
-}
-
-static bool parse_set(struct str text, bool severities, unsigned *set)
-{
-    while (text.len) {
-        const char *comma = memchr(text.ptr, ',', text.len);
-        struct str one = {text.ptr, comma ? (size_t)(comma - text.ptr) : text.len};
-        enum severity severity = SEVERITY_INFO;
-        enum threat_status status = STATUS_NEW;
-        if (severities ? !severity_named(one, &severity) : !threat_status_named(one, &status))
-            return false;
-        *set |= 1u << (severities ? (unsigned)severity : (unsigned)status);
-        size_t used = one.len + (comma != NULL);
-        text = (struct str){text.ptr + used, text.len - used};
-    }
-    return *set != 0;
 }
 
 static bool parse_one(struct hub_filter *f, struct str key, const struct json *value)
@@ -40,9 +25,9 @@ static bool parse_one(struct hub_filter *f, struct str key, const struct json *v
     if (!json_as_str(value, &text))
         return false;
     if (str_is(key, "severity"))
-        return parse_set(text, true, &f->severities);
+        return severity_set(text, &f->severities);
     if (str_is(key, "status"))
-        return parse_set(text, false, &f->statuses);
+        return status_set(text, &f->statuses);
     if (str_is(key, "customer"))
         return keep_text(text, f->customer, sizeof(f->customer));
     if (str_is(key, "type"))

@@ -2,6 +2,7 @@
 #include <stdio.h>
 
 #include "app/api.h"
+#include "app/name_sets.h"
 #include "base/json.h"
 
 #define LIMIT_DEFAULT 20
@@ -34,46 +35,6 @@ static bool number_param(struct str text, uint64_t max, uint64_t *out)
     return n <= max;
 }
 
-/* "high,critical" through a naming function into a bit set. */
-static bool set_param(struct str text, bool (*named)(struct str, unsigned *), unsigned *set)
-{
-    while (text.len) {
-        const char *comma = memchr(text.ptr, ',', text.len);
-        size_t len = comma ? (size_t)(comma - text.ptr) : text.len;
-        unsigned one;
-        if (!named((struct str){text.ptr, len}, &one))
-            return false;
-        *set |= 1u << one;
-        text.ptr += len + (comma != NULL);
-        text.len -= len + (comma != NULL);
-    }
-    return *set != 0;
-}
-
-static bool severity_param(struct str name, unsigned *one)
-{
-    enum severity severity;
-    bool ok = severity_named(name, &severity);
-    *one = ok ? (unsigned)severity : 0;
-    return ok;
-}
-
-static bool status_param(struct str name, unsigned *one)
-{
-    enum threat_status status;
-    bool ok = threat_status_named(name, &status);
-    *one = ok ? (unsigned)status : 0;
-    return ok;
-}
-
-static bool verdict_param(struct str name, unsigned *one)
-{
-    enum threat_verdict verdict = VERDICT_NONE;
-    bool ok = str_is(name, "none") || threat_verdict_named(name, &verdict);
-    *one = ok ? (unsigned)verdict : 0;
-    return ok;
-}
-
 static bool bool_param(struct str text, bool *out)
 {
     *out = str_is(text, "true") || str_is(text, "1");
@@ -102,13 +63,13 @@ static bool set_filter(struct http_request *request, const char *name, struct st
 {
     bool truth;
     if (strcmp(name, "severity") == 0)
-        return set_param(value, severity_param, &q->severities) ||
+        return severity_set(value, &q->severities) ||
                bad(request, name, "expected critical, high, medium, low or info, separated by commas");
     if (strcmp(name, "status") == 0)
-        return set_param(value, status_param, &q->statuses) ||
+        return status_set(value, &q->statuses) ||
                bad(request, name, "expected new, in_progress, escalated or resolved, separated by commas");
     if (strcmp(name, "verdict") == 0)
-        return set_param(value, verdict_param, &q->verdicts) ||
+        return verdict_set(value, &q->verdicts) ||
                bad(request, name,
                    "expected true_positive, benign_true_positive, false_positive, inconclusive or none");
     if (strcmp(name, "review") == 0) {

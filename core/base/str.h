@@ -39,6 +39,19 @@ static inline int str_compare(struct str a, struct str b)
     return order ? order : (a.len > b.len) - (a.len < b.len);
 }
 
+/* The next item of a list like "a,b", cut off its front; false when the list is empty. A comma that nothing
+ * follows ends the list. */
+static inline bool str_next(struct str *list, char separator, struct str *item)
+{
+    if (list->len == 0)
+        return false;
+    const char *end = (const char *)memchr(list->ptr, separator, list->len);
+    size_t used = end ? (size_t)(end - list->ptr) + 1 : list->len;
+    *item = (struct str){list->ptr, used - (end != NULL)};
+    *list = (struct str){list->ptr + used, list->len - used};
+    return true;
+}
+
 static inline bool str_starts(struct str s, struct str prefix)
 {
     return s.len >= prefix.len && (prefix.len == 0 || memcmp(s.ptr, prefix.ptr, prefix.len) == 0);

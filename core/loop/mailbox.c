@@ -62,7 +62,7 @@ bool mailbox_reserve(struct mailbox *box, size_t count)
 {
     size_t used = atomic_load_explicit(&box->used, memory_order_relaxed);
     do {
-        if (count > box->capacity - used)
+        if (used > box->capacity || count > box->capacity - used)
             return false;
     } while (!atomic_compare_exchange_weak(&box->used, &used, used + count));
     return true;
@@ -90,6 +90,12 @@ bool mailbox_post(struct mailbox *box, struct mail *mail)
         return false;
     mailbox_post_reserved(box, mail);
     return true;
+}
+
+void mailbox_post_always(struct mailbox *box, struct mail *mail)
+{
+    atomic_fetch_add(&box->used, 1);
+    mailbox_post_reserved(box, mail);
 }
 
 size_t mailbox_depth(const struct mailbox *box)

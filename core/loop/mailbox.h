@@ -29,6 +29,9 @@ bool mailbox_reserve(struct mailbox *box, size_t count);
 void mailbox_unreserve(struct mailbox *box, size_t count);
 /* Uses one reserved slot; always succeeds. */
 void mailbox_post_reserved(struct mailbox *box, struct mail *mail);
+/* Posts even into a full box: for senders that are few and stand still until they are answered, so that there
+ * are never many more messages than the capacity. */
+void mailbox_post_always(struct mailbox *box, struct mail *mail);
 /* Wakes the receiver without a message (after stop flags were set). */
 void mailbox_wake(struct mailbox *box);
 size_t mailbox_depth(const struct mailbox *box); /* messages waiting, for metrics; any thread */

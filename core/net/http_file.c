@@ -96,11 +96,8 @@ static bool read_file(int fd, size_t size, struct buf *out)
 /* The tags are compared weakly, as RFC 9110 13.1.2 wants it; what is not in quotes is no tag. */
 static bool tag_listed(struct str list, const char *tag)
 {
-    struct str wanted = str_from(tag);
-    while (list.len) {
-        const char *comma = memchr(list.ptr, ',', list.len);
-        size_t len = comma ? (size_t)(comma - list.ptr) : list.len;
-        struct str item = {list.ptr, len};
+    struct str wanted = str_from(tag), item;
+    while (str_next(&list, ',', &item)) {
         while (item.len && (*item.ptr == ' ' || *item.ptr == '\t'))
             item.ptr++, item.len--;
         while (item.len && (item.ptr[item.len - 1] == ' ' || item.ptr[item.len - 1] == '\t'))
@@ -109,8 +106,6 @@ static bool tag_listed(struct str list, const char *tag)
             item.ptr += 2, item.len -= 2;
         if (str_equal(item, wanted) || str_is(item, "*"))
             return true;
-        list.ptr += comma ? len + 1 : len;
-        list.len -= comma ? len + 1 : len;
     }
     return false;
 }

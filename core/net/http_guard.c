@@ -30,12 +30,9 @@ static struct str trimmed(struct str s)
 
 static struct str list_next(struct str *list)
 {
-    const char *comma = list->len ? memchr(list->ptr, ',', list->len) : NULL;
-    size_t len = comma ? (size_t)(comma - list->ptr) : list->len;
-    struct str item = trimmed((struct str){list->ptr, len});
-    size_t used = comma ? len + 1 : len;
-    *list = (struct str){list->ptr + used, list->len - used};
-    return item;
+    struct str item = {0};
+    str_next(list, ',', &item);
+    return trimmed(item);
 }
 
 bool http_list_has(struct str list, const char *token)

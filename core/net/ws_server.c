@@ -52,6 +52,11 @@ bool ws_server_call(struct ws_server *server, void (*call)(void *arg), void *arg
     return push(server, (struct ws_input){.kind = WS_INPUT_CALL, .call = call, .arg = arg}, INPUTS_MAX);
 }
 
+bool ws_server_call_always(struct ws_server *server, void (*call)(void *arg), void *arg)
+{
+    return push(server, (struct ws_input){.kind = WS_INPUT_CALL, .call = call, .arg = arg}, SIZE_MAX);
+}
+
 size_t ws_server_clients(const struct ws_server *server)
 {
     return atomic_load_explicit(&server->count, memory_order_relaxed);

@@ -57,5 +57,8 @@ void ws_client_close(struct ws_client *client, int code, const char *reason);
 size_t ws_server_clients(const struct ws_server *server); /* any thread */
 /* Any thread: runs `call(arg)` on the hub thread. False when the queue is full. */
 bool ws_server_call(struct ws_server *server, void (*call)(void *arg), void *arg);
+/* The same also when the queue is full, for calls of which there are few: one for each client at most. False
+ * when the server stops. */
+bool ws_server_call_always(struct ws_server *server, void (*call)(void *arg), void *arg);
 
 #endif

@@ -8,6 +8,21 @@
 #include "base/text.h"
 #include "core/base/torture.h"
 
+static void test_a_list_is_cut_into_its_items(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *list, *items;
+    } lists[] = {{"", ""}, {"a", "a|"}, {"a,bc", "a|bc|"}, {",a,,b,", "|a||b|"}, {"a,", "a|"}};
+    for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++) {
+        struct str list = str_from(lists[i].list), item;
+        char got[32] = "";
+        while (str_next(&list, ',', &item))
+            snprintf(got + strlen(got), sizeof(got) - strlen(got), "%.*s|", STR_ARG(item));
+        assert_string_equal(got, lists[i].items);
+    }
+}
+
 static const struct {
     const char *text, *repaired;
 } broken[] = {
@@ -202,6 +217,7 @@ static void test_text_for_people_has_no_control_characters(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_a_list_is_cut_into_its_items),
         cmocka_unit_test(test_bad_sequences_become_one_replacement_each),
         cmocka_unit_test(test_the_published_utf_8_vectors_are_held),
         cmocka_unit_test(test_every_character_encodes_and_decodes),

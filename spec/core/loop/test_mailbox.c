@@ -72,6 +72,24 @@ static void full_box_refuses_and_leaves_the_mail_to_the_sender(void **state)
     mailbox_free(reader.box);
 }
 
+static void a_full_box_takes_what_somebody_waits_for(void **state)
+{
+    (void)state;
+    struct reader reader = {0};
+    reader.box = mailbox_new(2, &reader);
+    assert_true(mailbox_post(reader.box, letter_new(0, 0)) && mailbox_reserve(reader.box, 1));
+    mailbox_post_always(reader.box, letter_new(0, 1));
+    struct mail *late = letter_new(0, 2);
+    assert_false(mailbox_post(reader.box, late) || mailbox_reserve(reader.box, 1));
+    assert_int_equal(mailbox_receive(reader.box, 1, 0), 1);
+    assert_false(mailbox_post(reader.box, late));
+    assert_int_equal(mailbox_receive(reader.box, 1, 0), 1);
+    assert_true(mailbox_post(reader.box, late));
+    assert_int_equal(mailbox_receive(reader.box, 9, 0), 1);
+    mailbox_unreserve(reader.box, 1);
+    mailbox_free(reader.box);
+}
+
 static void reserved_slot_is_kept_for_the_reply(void **state)
 {
     (void)state;
@@ -166,6 +184,7 @@ int main(void)
     loop_init();
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(full_box_refuses_and_leaves_the_mail_to_the_sender),
+        cmocka_unit_test(a_full_box_takes_what_somebody_waits_for),
         cmocka_unit_test(reserved_slot_is_kept_for_the_reply),
         cmocka_unit_test(receive_ends_at_its_limit_or_when_woken),
         cmocka_unit_test(many_senders_keep_their_order),
