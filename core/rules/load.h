@@ -25,6 +25,13 @@ struct load_file {
     struct load_reads detect_reads, dedup_reads;
 };
 
+/* The files of one kind: what is left after replacing. */
+struct load_shelf {
+    struct load_file *items; /* with room for all files, so they stay where they are */
+    size_t count;
+    struct map *by_id; /* struct load_file * of these */
+};
+
 struct load {
     const struct tree *tree;
     struct report *report;
@@ -34,8 +41,8 @@ struct load {
     struct arena *once;    /* of one file's run */
     struct str *texts;     /* by the tree's files: the kept copies of the Lua ones */
     struct known_fields *known;
-    VEC(struct load_file) rules, sources;  /* what is left after replacing */
-    struct map *rule_files, *source_files; /* id -> struct load_file * of these */
+    struct load_shelf rules, sources, policies, agents, actions;
+    bool noted_attack; /* that there is no list "attack" */
 };
 
 /* One file being compiled: where its problems go. */
@@ -118,6 +125,16 @@ void load_tests(struct unit *unit, const struct lval *table, struct rule *rule);
 /* Compiles one file; false when it has errors. */
 bool load_rule(struct unit *unit, struct rule *rule);
 bool load_source(struct unit *unit, struct source *source);
+bool load_action(struct unit *unit, struct action *action);
+/* Compile one file and enter it into the set where it has no errors. */
+void load_policy(struct unit *unit);
+void load_agent(struct unit *unit);
+/* Keeps path and text for the threads that run them; the index into the set's files. */
+uint32_t load_keep_file(struct load *load, const struct load_file *file);
+/* Reads the list "attack" into the set; after the lists are finished. */
+void load_techniques(struct load *load);
+/* Reports the ids of `mitre` that are none. */
+void check_techniques(struct unit *unit, unsigned line, const struct str *ids, size_t count);
 /* Fields that the literal paths of callbacks read; the group's are `stored`. */
 void load_callback_fields(struct unit *unit, struct rule *rule);
 

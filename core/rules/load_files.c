@@ -164,88 +164,106 @@ static void scan_file(struct load *load, struct load_file *file)
                    STR_ARG(key), first);
 }
 
-static struct str id_of(const struct load_file *file)
+/* Where files of one kind are entered. */
+struct place {
+    const char *what, *key; /* key: that tells them apart */
+    struct load_shelf *shelf;
+};
+
+static struct str id_of(const struct place *place, const struct load_file *file)
 {
-    const struct lval *id = lval_get(file->value, "id");
+    const struct lval *id = lval_get(file->value, place->key);
     return id && id->type == LVAL_STRING ? id->s : STR("");
 }
 
-/* Where rules or sources are entered. */
-struct shelf {
-    const char *what;
-    struct load_file *items; /* with room for all files, so they stay where they are */
-    size_t *count;
-    struct map *by_id;
-};
-
-/* Enters a rule or source; one of the same id from an earlier root is replaced. */
-static void enter(struct load *load, const struct shelf *shelf, const struct load_file *file)
+/* Enters a file; one of the same id from an earlier root is replaced. */
+static void enter(struct load *load, const struct place *place, const struct load_file *file)
 {
     struct unit unit = {.load = load, .file = file};
-    struct str id = id_of(file);
+    struct load_shelf *shelf = place->shelf;
+    struct str id = id_of(place, file);
     struct load_file *earlier = id.len ? map_get(shelf->by_id, id) : NULL;
     if (earlier == NULL) {
-        struct load_file *entered = &shelf->items[(*shelf->count)++];
+        struct load_file *entered = &shelf->items[shelf->count++];
         *entered = *file;
         map_put(shelf->by_id, id, entered);
         return;
     }
     const struct tree_file *other = earlier->from;
     if (other->root == file->from->root && other->kind == file->from->kind) {
-        unit_error(&unit, key_line(file->value, "id"), "the %s \"%.*s\" is also in %.*s; ids must differ",
-                   shelf->what, STR_ARG(id), STR_ARG(other->path));
+        unit_error(&unit, key_line(file->value, place->key),
+                   "the %s \"%.*s\" is also in %.*s; %ss must differ", place->what, STR_ARG(id),
+                   STR_ARG(other->path), place->key);
         return;
     }
     report_add(load->report, PROBLEM_NOTE, file->from->path.ptr, "replaces the %s \"%.*s\" of %.*s",
-               shelf->what, STR_ARG(id), STR_ARG(other->path));
+               place->what, STR_ARG(id), STR_ARG(other->path));
     *earlier = *file;
 }
 
 /* A table without rule{} around it is a module, unless it looks like what somebody forgot to wrap. */
-static void sort_plain(struct unit *unit, const struct lval *value)
+static const char *looks_like(const struct lval *value)
 {
-    if (lval_get(value, "id") == NULL)
-        return;
-    if (lval_get(value, "match"))
-        unit_error(unit, value->line, "the file returns a bare table; write return rule { … }");
-    else if (lval_get(value, "fields") || lval_get(value, "accepts"))
-        unit_error(unit, value->line, "the file returns a bare table; write return source { … }");
+    static const char *const signs[][2] = {{"match", "rule"},    {"fields", "source"}, {"accepts", "source"},
+                                           {"decide", "policy"}, {"offline", "agent"}, {"dry_run", "action"}};
+    if (lval_get(value, "id") == NULL && lval_get(value, "name") == NULL)
+        return NULL;
+    for (size_t i = 0; i < sizeof(signs) / sizeof(signs[0]); i++)
+        if (lval_get(value, signs[i][0]))
+            return signs[i][1];
+    return NULL;
 }
 
 static void sort_file(struct load *load, const struct load_file *file)
 {
     struct unit unit = {.load = load, .file = file};
     const struct lval *value = file->value;
+    const char *like;
     switch (value->kind) {
     case LVAL_PLAIN:
-        sort_plain(&unit, value);
+        like = looks_like(value);
+        if (like)
+            unit_error(&unit, value->line, "the file returns a bare table; write return %s { … }", like);
         break;
     case LVAL_RULE:
-        enter(load, &(struct shelf){"rule", load->rules.items, &load->rules.count, load->rule_files}, file);
+        enter(load, &(struct place){"rule", "id", &load->rules}, file);
         break;
     case LVAL_SOURCE:
-        enter(load, &(struct shelf){"source", load->sources.items, &load->sources.count, load->source_files},
-              file);
+        enter(load, &(struct place){"source", "id", &load->sources}, file);
+        break;
+    case LVAL_POLICY:
+        enter(load, &(struct place){"policy", "name", &load->policies}, file);
+        break;
+    case LVAL_AGENT:
+        enter(load, &(struct place){"agent", "name", &load->agents}, file);
+        break;
+    case LVAL_ACTION:
+        enter(load, &(struct place){"action", "id", &load->actions}, file);
         break;
     case LVAL_LIST:
         load_list_value(load, file);
         break;
-    case LVAL_POLICY:
-    case LVAL_AGENT:
     case LVAL_EXCEPTION:
         unit_error(&unit, value->line, "%s { … } is not built yet", lval_name(value));
         break;
     default:
-        unit_error(&unit, value->line, "the file returns %s; expected rule { … }, source { … } or list { … }",
-                   value_name(value));
+        unit_error(
+            &unit, value->line,
+            "the file returns %s; expected rule { … }, source { … }, list { … }, policy { … }, agent { … "
+            "} or action { … }",
+            value_name(value));
     }
 }
 
 void load_files(struct load *load)
 {
     size_t most = load->tree->files.count;
-    vec_reserve(&load->rules, most + 1);
-    vec_reserve(&load->sources, most + 1);
+    struct load_shelf *shelves[] = {&load->rules, &load->sources, &load->policies, &load->agents,
+                                    &load->actions};
+    for (size_t i = 0; i < sizeof(shelves) / sizeof(shelves[0]); i++) {
+        shelves[i]->items = arena_alloc(load->scratch, (most + 1) * sizeof(struct load_file));
+        shelves[i]->by_id = map_new();
+    }
     load_modules(load);
     for (size_t i = 0; i < most; i++) {
         const struct tree_file *from = &load->tree->files.items[i];

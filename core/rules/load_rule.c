@@ -52,29 +52,10 @@ static void load_mode(struct unit *unit, const struct lval *table, struct rule *
     rule->mode = RULE_SHADOW;
 }
 
-/* "T1059", "T1059.001", "TA0002". */
-static bool is_technique(struct str id)
-{
-    size_t at = str_starts(id, STR("TA")) ? 2 : 1;
-    if (id.len < at + 4 || id.ptr[0] != 'T')
-        return false;
-    for (size_t i = at; i < id.len; i++) {
-        bool dot = at == 1 && i == 5;
-        if (dot ? id.ptr[i] != '.' : id.ptr[i] < '0' || id.ptr[i] > '9')
-            return false;
-    }
-    return id.len == at + 4 || (at == 1 && id.len == 9);
-}
-
 static void load_mitre(struct unit *unit, const struct lval *table, struct rule *rule)
 {
-    if (!key_strings(unit, table, "mitre", &rule->mitre, &rule->mitre_count))
-        return;
-    for (size_t i = 0; i < rule->mitre_count; i++)
-        if (!is_technique(rule->mitre[i]))
-            unit_error(unit, key_line(table, "mitre"),
-                       "mitre: \"%.*s\" is no ATT&CK id; write it like \"T1621\" or \"T1059.001\"",
-                       STR_ARG(rule->mitre[i]));
+    if (key_strings(unit, table, "mitre", &rule->mitre, &rule->mitre_count))
+        check_techniques(unit, key_line(table, "mitre"), rule->mitre, rule->mitre_count);
 }
 
 static void load_head(struct unit *unit, const struct lval *table, struct rule *rule)

@@ -51,7 +51,7 @@ static bool raw_sample(const struct test_unit *at, const struct lval *sample, st
         return false;
     }
     event->source = arena_dup(at->unit->load->arena, source->s);
-    if (map_get(at->unit->load->source_files, source->s) == NULL)
+    if (map_get(at->unit->load->sources.by_id, source->s) == NULL)
         no_such_source(at, source->s);
     return true;
 }

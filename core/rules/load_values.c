@@ -116,7 +116,7 @@ static const char *put_table(struct buf *out, const struct lval *table, unsigned
 {
     const char *why = NULL;
     if (table->kind != LVAL_PLAIN && table->kind != LVAL_SAMPLE)
-        return "only strings, numbers, booleans, null, lists and tables can stand in a sample";
+        return "only strings, numbers, booleans, null, lists and tables can stand here";
     if (table->item_count && table->field_count)
         return "a table cannot have both keys and positions";
     bool list = table->item_count > 0;
@@ -155,11 +155,11 @@ static const char *put_json(struct buf *out, const struct lval *value, unsigned 
         return NULL;
     case LVAL_NIL:
         buf_puts(out, "null");
-        return value->kind == LVAL_NULL ? NULL : "nil cannot stand in a sample; write null";
+        return value->kind == LVAL_NULL ? NULL : "nil cannot stand here; write null";
     case LVAL_TABLE:
         return put_table(out, value, depth);
     default:
-        return "a function cannot stand in a sample";
+        return "a function cannot stand here";
     }
 }
 

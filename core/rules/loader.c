@@ -8,7 +8,7 @@
 
 #define RULES_MAX 10000
 
-static uint32_t keep_file(struct load *load, const struct load_file *file)
+uint32_t load_keep_file(struct load *load, const struct load_file *file)
 {
     struct ruleset *set = load->set;
     struct lua_source *kept = &set->files[set->file_count];
@@ -32,7 +32,7 @@ static void load_sources(struct load *load)
         /* Counted even when it has errors: its map and predicates are freed with the set. */
         load_source(&unit, &sources[set->source_count]);
         struct source *source = &sources[set->source_count++];
-        source->file = keep_file(load, file);
+        source->file = load_keep_file(load, file);
         source->path = set->files[source->file].path;
     }
     if (set->source_count)
@@ -70,7 +70,7 @@ static void load_rules(struct load *load)
         struct rule *rule = &rules[set->rule_count];
         if (!load_rule(&unit, rule))
             continue;
-        rule->file = keep_file(load, file);
+        rule->file = load_keep_file(load, file);
         rule->path = set->files[rule->file].path;
         rule->text = set->files[rule->file].text;
         set->rule_count++;
@@ -80,6 +80,28 @@ static void load_rules(struct load *load)
     set->rules = rules;
     for (size_t i = 0; i < set->rule_count; i++)
         map_put(set->rules_by_id, rules[i].id, &rules[i]);
+}
+
+static int action_order(const void *a, const void *b)
+{
+    return str_compare(((const struct action *)a)->id, ((const struct action *)b)->id);
+}
+
+static void load_triage(struct load *load)
+{
+    struct ruleset *set = load->set;
+    struct action *actions = arena_alloc(load->arena, (load->actions.count + 1) * sizeof(*actions));
+    for (size_t i = 0; i < load->policies.count; i++)
+        load_policy(&(struct unit){.load = load, .file = &load->policies.items[i]});
+    for (size_t i = 0; i < load->agents.count; i++)
+        load_agent(&(struct unit){.load = load, .file = &load->agents.items[i]});
+    for (size_t i = 0; i < load->actions.count; i++) {
+        struct unit unit = {.load = load, .file = &load->actions.items[i]};
+        set->action_count += load_action(&unit, &actions[set->action_count]);
+    }
+    if (set->action_count)
+        qsort(actions, set->action_count, sizeof(*actions), action_order);
+    set->actions = actions;
 }
 
 static void check_shadows(struct load *load)
@@ -178,6 +200,15 @@ static void take_notes(const struct tree *tree, struct report *report)
     }
 }
 
+static void drop_shelves(struct load *load)
+{
+    map_free(load->rules.by_id, NULL);
+    map_free(load->sources.by_id, NULL);
+    map_free(load->policies.by_id, NULL);
+    map_free(load->agents.by_id, NULL);
+    map_free(load->actions.by_id, NULL);
+}
+
 struct ruleset *ruleset_load(const struct tree *tree, const struct list_overlay *overlays,
                              size_t overlay_count, struct report *report)
 {
@@ -188,21 +219,18 @@ struct ruleset *ruleset_load(const struct tree *tree, const struct list_overlay 
     ruleset_hash(tree, overlays, overlay_count, set->hash);
     load.scratch = arena_new(64 << 10);
     load.once = arena_new(64 << 10);
-    load.rule_files = map_new();
-    load.source_files = map_new();
     take_notes(tree, report);
     load_files(&load);
     load_finish_lists(&load, overlays, overlay_count);
+    load_techniques(&load);
     load_sources(&load);
     know_fields(&load);
     load_rules(&load);
+    load_triage(&load);
     check_shadows(&load);
     if (report->errors == before)
         compile(&load);
-    vec_free(&load.rules);
-    vec_free(&load.sources);
-    map_free(load.rule_files, NULL);
-    map_free(load.source_files, NULL);
+    drop_shelves(&load);
     known_fields_free(load.known);
     arena_free(load.scratch);
     arena_free(load.once);

@@ -5,8 +5,8 @@
 
 #include "base/log.h"
 #include "base/text.h"
-#include "rules/lists.h"
 #include "rules/pack_health.h"
+#include "rules/rule_host.h"
 
 #define CALLBACK_NS (5 * NS_PER_MS)
 #define EVENT_NS    (20 * NS_PER_MS)
@@ -17,7 +17,8 @@
 struct pack {
     struct pack_options options;
     struct ruleset *set;
-    struct lua_host host;
+    struct rule_host host;
+    struct lua_host lua_host;
     struct lua_runtime *runtime;
     int (*functions)[CALLBACK_COUNT]; /* per rule; NO_CALLBACK */
     int *fixes;                       /* per source */
@@ -25,58 +26,6 @@ struct pack {
     struct arena *arena;
     int64_t used_ns; /* CPU time of this event's callbacks so far */
 };
-
-/* ---- what the state may ask ---- */
-
-static bool test_list_has(const struct test_list *list, struct str value)
-{
-    struct list *all = list_new(list->name, STR(""));
-    for (size_t i = 0; i < list->count; i++)
-        list_add(all, &list->entries[i], NULL);
-    list_finish(all);
-    bool has = list_has(all, value);
-    list_free(all);
-    return has;
-}
-
-static bool host_list_has(void *context, struct str name, struct str value, bool *known)
-{
-    const struct pack *pack = context;
-    const struct rule_test *test = pack->options.test;
-    if (test == NULL)
-        return ruleset_list_has(pack->set, name, value, known);
-    *known = map_get(pack->set->lists_by_name, name) != NULL;
-    for (size_t i = 0; i < test->list_count; i++) {
-        if (!str_equal(test->lists[i].name, name))
-            continue;
-        *known = true;
-        return test_list_has(&test->lists[i], value);
-    }
-    return false;
-}
-
-static bool host_module(void *context, struct str name, struct str *path, struct str *text)
-{
-    const struct ruleset *set = ((const struct pack *)context)->set;
-    for (size_t i = 0; i < set->module_count; i++) {
-        if (!str_equal(set->modules[i].path, name))
-            continue;
-        *path = set->modules[i].path;
-        *text = set->modules[i].text;
-        return true;
-    }
-    return false;
-}
-
-/* What a rule prints may hold an event's values, and those never reach the log: only that it printed. */
-static void host_log(void *context, const char *level, struct str message)
-{
-    struct pack *pack = context;
-    if (pack->options.log)
-        pack->options.log(pack->options.log_context, level, message);
-    else
-        LOG(LOG_DEBUG, "rule.log", log_text("level", level), log_int("bytes", message.len));
-}
 
 /* ---- life ---- */
 
@@ -122,6 +71,13 @@ static int load_all(struct pack *pack, struct err *err)
     return result;
 }
 
+void pack_set_test(struct pack *pack, const struct rule_test *test)
+{
+    pack->host.testing = test != NULL;
+    pack->host.lists = test ? test->lists : NULL;
+    pack->host.list_count = test ? test->list_count : 0;
+}
+
 struct pack *pack_new(const struct pack_options *options, struct err *err)
 {
     struct pack *pack = mem_zalloc(1, sizeof(*pack));
@@ -129,12 +85,11 @@ struct pack *pack_new(const struct pack_options *options, struct err *err)
     pack->set = ruleset_ref(options->set);
     pack->functions = mem_zalloc(pack->set->rule_count + 1, sizeof(*pack->functions));
     pack->fixes = mem_zalloc(pack->set->source_count + 1, sizeof(*pack->fixes));
-    pack->host = (struct lua_host){.context = pack,
-                                   .clock = options->clock,
-                                   .list_has = host_list_has,
-                                   .module = host_module,
-                                   .log = host_log};
-    struct lua_options lua = {.role = LUA_DETECTION, .host = &pack->host, .watchdog = options->watchdog};
+    pack->host = (struct rule_host){
+        .set = pack->set, .log = options->log, .log_context = options->log_context};
+    pack->lua_host = rule_host_lua(&pack->host, options->clock);
+    pack_set_test(pack, options->test);
+    struct lua_options lua = {.role = LUA_DETECTION, .host = &pack->lua_host, .watchdog = options->watchdog};
     pack->runtime = lua_runtime_new(&lua, err);
     if (pack->runtime && load_all(pack, err) == 0)
         return pack;
@@ -151,11 +106,6 @@ void pack_free(struct pack *pack)
     free(pack->fixes);
     ruleset_unref(pack->set);
     free(pack);
-}
-
-void pack_set_test(struct pack *pack, const struct rule_test *test)
-{
-    pack->options.test = test;
 }
 
 struct lua_runtime *pack_runtime(struct pack *pack)

@@ -43,6 +43,7 @@ void ruleset_unref(struct ruleset *set)
     free(set->lists);
     map_free(set->rules_by_id, NULL);
     map_free(set->lists_by_name, NULL);
+    map_free(set->techniques, NULL);
     if (set->matcher)
         matcher_free(set->matcher);
     fields_free(set->fields);
@@ -83,6 +84,28 @@ bool ruleset_list_get(const struct ruleset *set, struct str name, struct str val
 const struct list *ruleset_list(const struct ruleset *set, struct str name)
 {
     return map_get(set->lists_by_name, name);
+}
+
+static int find_action(const void *id, const void *action)
+{
+    return str_compare(*(const struct str *)id, ((const struct action *)action)->id);
+}
+
+const struct action *ruleset_action(const struct ruleset *set, struct str id)
+{
+    return set->action_count
+               ? bsearch(&id, set->actions, set->action_count, sizeof(*set->actions), find_action)
+               : NULL;
+}
+
+bool ruleset_technique(const struct ruleset *set, struct str id, struct str *name, struct str *tactics_json)
+{
+    const struct technique *technique = set->techniques ? map_get(set->techniques, id) : NULL;
+    if (technique == NULL)
+        return false;
+    *name = technique->name;
+    *tactics_json = technique->tactics;
+    return true;
 }
 
 struct matcher *ruleset_test_matcher(const struct ruleset *set, const struct rule *rule,

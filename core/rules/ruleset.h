@@ -178,6 +178,11 @@ struct action {
     size_t test_count;
 };
 
+/* An entry of the list "attack". */
+struct technique {
+    struct str id, name, tactics; /* tactics: a JSON array of texts */
+};
+
 struct ruleset {
     atomic_uint refs;
     atomic_uint batches; /* being judged on it: a worker keeps its Lua state until there are none */
@@ -203,7 +208,8 @@ struct ruleset {
     struct agent agents[AGENT_COUNT];
     const struct action *actions; /* by id */
     size_t action_count;
-    struct map *techniques; /* id -> of the list "attack"; NULL: there is no such list */
+    struct map
+        *techniques; /* id -> const struct technique *, of the list "attack"; NULL: there is no such list */
 };
 
 struct ruleset *ruleset_ref(struct ruleset *set);

@@ -123,7 +123,8 @@ static const struct load_case lua_cases[] = {
     {"a string", "return 'rule'",
      "error rules/x.lua: the file returns string; it must end with `return rule { … }` or the like\n"},
     {"a node", "return all { { a = 1 } }",
-     "error rules/x.lua:1: the file returns all { … }; expected rule { … }, source { … } or list { … }\n"},
+     "error rules/x.lua:1: the file returns all { … }; expected rule { … }, source { … }, list { … }, "
+     "policy { … }, agent { … } or action { … }\n"},
     {"an exception", "return exception { id = 'x' }",
      "error rules/x.lua:1: exception { … } is not built yet\n"},
     {"an undefined name", MATCH("['event.outcome'] = failure"),
@@ -174,6 +175,7 @@ static const struct load_case rule_cases[] = {
     {"a bad version", RULE(GOOD "version = 0,"),
      "error rules/x.lua:3: version: expected 1 to 1000000000, got 0\n"},
     {"a bad technique", RULE(GOOD "mitre = { 'T1621', 'T16' },"),
+     "note rules/x.lua: there is no list \"attack\", so of ATT&CK ids only the form was checked\n"
      "error rules/x.lua:3: mitre: \"T16\" is no ATT&CK id; write it like \"T1621\" or \"T1059.001\"\n"},
     {"a bad type", RULE(GOOD "type = 'Bad Type',"),
      "error rules/x.lua:3: type: \"Bad Type\": write lower-case letters, digits and _ , like "
@@ -294,7 +296,8 @@ static const struct load_case test_cases[] = {
     {"a list that is none",
      RULE_TESTS(YES NO
                 "{ 'x', lists = { admins = 'root' }, events = sample { a = 1 }, expect = { threats = 1 } }"),
-     "error rules/x.lua:3: test \"x\": lists.admins: expected { \"…\" }\n"},
+     "error rules/x.lua:3: test \"x\": lists.admins: expected { \"…\" }, or { [\"…\"] = { "
+     "name = value } }\n"},
 };
 
 static const struct load_case source_cases[] = {
@@ -339,7 +342,8 @@ static const struct load_case source_cases[] = {
      "time = { 't', format = 'rfc' } }",
      "error rules/x.lua:2: time: format \"rfc\" is none of rfc3339, unix, unix_ms, unix_us, unix_ns, any\n"},
     {"a list with a key", "return list { 'a',\nname = 'b' }",
-     "error rules/x.lua:2: list: a list has no key \"name\"; write list { \"a\", \"b\" }\n"},
+     "error rules/x.lua:2: list: [\"name\"]: expected a table of attributes, got a string; write "
+     "[\"name\"] = { name = value }, or the entry alone\n"},
     {"a list with a table", "return list { 'a',\n{} }",
      "error rules/x.lua:2: list: expected a string or a number, got a table\n"},
 };

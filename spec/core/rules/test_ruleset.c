@@ -53,16 +53,21 @@ static void assert_slots(const struct ruleset *set, const struct slots *slots, c
 static void everything_a_rule_says_is_there(void **state)
 {
     (void)state;
-    struct ruleset *set = load_one(RULE(
-        "a.b",
-        "version = 3, type = 'geo_anomaly', mitre = { 'T1621', 'T1059.001', 'TA0001' },\n"
-        "source = { product = 'okta', category = 'authentication' },\n"
-        "group = { by = { 'user.name', 'source.ip' }, window = '10m', late = '5s', count = 4,\n"
-        "  distinct = 'host.name' },\n"
-        "dedup = { by = { 'user.name' }, window = '2h' }, context = { 'user.name', 'url.path' },\n"
-        "filter = function(e) return e['process.name'] end,\n"
-        "title_of = function(e) return e['agent.id'] .. (e:is('user.email|contains', 'x') and 1 or 2) end,\n"
-        "false_positives = { 'one', 'two' }, runbook = 'Run.', mode = 'shadow',"));
+    const struct text_file files[] = {
+        {"rules/lists/attack.csv",
+         "value,name\nT1621,Request Generation\nT1059.001,PowerShell\nTA0001,Access\n"},
+        {"rules/x.lua",
+         RULE("a.b",
+              "version = 3, type = 'geo_anomaly', mitre = { 'T1621', 'T1059.001', 'TA0001' },\n"
+              "source = { product = 'okta', category = 'authentication' },\n"
+              "group = { by = { 'user.name', 'source.ip' }, window = '10m', late = '5s', count = 4,\n"
+              "  distinct = 'host.name' },\n"
+              "dedup = { by = { 'user.name' }, window = '2h' }, context = { 'user.name', 'url.path' },\n"
+              "filter = function(e) return e['process.name'] end,\n"
+              "title_of = function(e) return e['agent.id'] .. (e:is('user.email|contains', 'x') and 1 or 2) "
+              "end,\n"
+              "false_positives = { 'one', 'two' }, runbook = 'Run.', mode = 'shadow',")}};
+    struct ruleset *set = load_ok(files, 2);
     const struct rule *rule = ruleset_find(set, STR("a.b"));
     assert_non_null(rule);
     assert_null(ruleset_find(set, STR("a.c")));
