@@ -54,21 +54,28 @@ packages_install() {
     apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
 }
 
+# build_moved: $BUILD was made under another path, as in a copy of the project; what cmake keeps there names that one
+build_moved() {
+  local cache=$BUILD/CMakeCache.txt
+  [ -f "$cache" ] && ! [ "$(sed -n 's/^CMAKE_CACHEFILE_DIR:INTERNAL=//p' "$cache")" -ef "$BUILD" ]
+}
+
 # build_configure: makes or refreshes $BUILD; build_ready does so only where there is none
 build_configure() {
-  local launcher=() log=$BUILD/configure.log
+  local launcher=() fresh=() log=$BUILD/configure.log
   if command -v ccache >/dev/null; then
     launcher=(-DCMAKE_C_COMPILER_LAUNCHER=ccache -DCMAKE_CXX_COMPILER_LAUNCHER=ccache)
   fi
   mkdir -p "$BUILD"
-  (cd "$TOP" && cmake --preset "$PRESET" -B "$BUILD" "${launcher[@]}" >"$log" 2>&1) || {
+  if build_moved; then fresh=(--fresh); fi
+  (cd "$TOP" && cmake --preset "$PRESET" -B "$BUILD" "${fresh[@]}" "${launcher[@]}" >"$log" 2>&1) || {
     cat "$log" >&2
     return 1
   }
 }
 
 build_ready() {
-  [ -f "$BUILD/build.ninja" ] || build_configure
+  if [ ! -f "$BUILD/build.ninja" ] || build_moved; then build_configure; fi
 }
 
 # build_targets TARGET...: builds (`all`: everything); prints only what fails
