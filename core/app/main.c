@@ -66,13 +66,16 @@ static int run_serve(int argc, char **argv)
 }
 
 /* A batch's memory comes and goes thousands of times a second: giving it back to the kernel each time costs a
- * tenth of all time. */
-#define TRIM_ABOVE (64 << 20)
+ * tenth of all time. Keeping all of it is no better: each worker has a heap of its own, of 64 MiB at most,
+ * and only this threshold gives back its free end (malloc_trim leaves it): each would hold for ever what its
+ * largest burst needed. */
+#define TRIM_ABOVE (16 << 20)
+#define MAP_ABOVE  (32 << 20) /* the most that the allocator accepts: no batch is mapped by itself */
 
 int main(int argc, char **argv)
 {
     mallopt(M_TRIM_THRESHOLD, TRIM_ABOVE);
-    mallopt(M_MMAP_THRESHOLD, TRIM_ABOVE / 2);
+    mallopt(M_MMAP_THRESHOLD, MAP_ABOVE);
     if (argc < 2)
         return usage(stderr, EXIT_USAGE);
     if (strcmp(argv[1], "serve") == 0)
