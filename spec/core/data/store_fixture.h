@@ -6,7 +6,7 @@
 #include "core/data/threat_fixture.h"
 #include "data/store.h"
 
-static int on_disk = 1, in_memory = 0; /* what `state` of a test points to */
+__attribute__((unused)) static int on_disk = 1, in_memory = 0; /* what `state` of a test points to */
 
 struct shop {
     struct folder folder;

@@ -306,7 +306,8 @@ static void what_is_no_object_adds_nothing(void **state)
 static void the_timeline_is_real_records_in_their_order(void **state)
 {
     (void)state;
-    static const char *const kinds[] = {"first_seen", "created", "note", "last_seen", "change", "note"};
+    static const char *const kinds[] = {"first_seen", "event",     "event",  "created",
+                                        "note",       "last_seen", "change", "note"};
     struct buf out = BUF_EMPTY;
     struct threat *threat = threat_complete();
     struct threat_records records = {0};
@@ -319,12 +320,17 @@ static void the_timeline_is_real_records_in_their_order(void **state)
     threat_view_full(threat, &records, &out);
     struct json *json = json_of(&out);
     const struct json *events = json_get(json_get(json, "investigation_timeline"), "events");
-    assert_int_equal(json_count(events), 6);
-    for (size_t i = 0; i < 6; i++)
+    assert_int_equal(json_count(events), 8);
+    for (size_t i = 0; i < 8; i++)
         member_is(json_item(events, i), "kind", kinds[i]);
     member_is(json_item(events, 0), "time", "2026-01-02T02:55:00.000Z");
-    member_is(json_item(events, 2), "by", "bo");
-    member_is(json_get(json_item(events, 4), "detail"), "status", "escalated");
+    member_is(json_item(events, 1), "id", "E1");
+    member_is(json_item(events, 2), "id", "E2");
+    member_is(json_item(events, 2), "time", "2026-01-02T03:00:00.000Z");
+    member_is(json_item(events, 4), "by", "bo");
+    member_is(json_get(json_item(events, 6), "detail"), "status", "escalated");
+    for (size_t i = 0; i < 8; i++)
+        assert_null(json_get(json_item(events, i), "title"));
     const struct json *notes = json_get(json, "notes");
     assert_int_equal(json_count(notes), 2);
     member_is(json_item(notes, 1), "signature", "5ig");
@@ -334,6 +340,69 @@ static void the_timeline_is_real_records_in_their_order(void **state)
     vec_free(&records.notes);
     vec_free(&records.changes);
     threat_free(threat);
+}
+
+static void timeline_titles_name_moments_and_are_not_shown_themselves(void **state)
+{
+    (void)state;
+    struct buf out = BUF_EMPTY;
+    struct threat *threat = threat_complete();
+    threat->extra = STR("{\"timeline_titles\":{\"created\":\"Raised \\\"x\\\"\",\"E2\":\"Fifth prompt\","
+                        "\"E9\":\"no such\",\"last_seen\":7},\"mitre\":[{\"id\":\"T1\"}]}");
+    threat_json(threat, false, &out);
+    struct json *json = json_of(&out);
+    assert_null(json_get(json, "timeline_titles"));
+    assert_int_equal(json_count(json_get(json, "mitre")), 1);
+    const struct json *events = json_get(json_get(json, "investigation_timeline"), "events");
+    assert_int_equal(json_count(events), 5);
+    assert_null(json_get(json_item(events, 1), "title")); /* E1 */
+    member_is(json_item(events, 2), "title", "Fifth prompt");
+    member_is(json_item(events, 3), "title", "Raised \"x\"");
+    member_is(json_item(events, 4), "kind", "last_seen");
+    assert_null(json_get(json_item(events, 4), "title")); /* no string */
+    json_free(json);
+    buf_clear(&out);
+    threat->extra = STR("{\"timeline_titles\":[1]}");
+    threat_json(threat, false, &out);
+    json = json_of(&out);
+    assert_int_equal(json_kind(json_get(json, "mitre")), JSON_KIND_ARRAY);
+    assert_int_equal(json_count(json_get(json, "mitre")), 0);
+    json_free(json);
+    buf_free(&out);
+    threat_free(threat);
+}
+
+static void a_member_of_extra_is_set_replaced_and_taken_away(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *extra, *key, *value, *expected;
+    } cases[] = {
+        {"", "a", "1", "{\"a\":1}"},
+        {"{}", "a", "{\"x\":[]}", "{\"a\":{\"x\":[]}}"},
+        {"nonsense", "a", "1", "{\"a\":1}"},
+        {"{\"b\":2}", "a", "1", "{\"b\":2,\"a\":1}"},
+        {" { \"a\" : 1 , \"b\" : \"}\" } ", "a", "3", "{\"a\":3,\"b\":\"}\"}"},
+        {"{\"a\":1,\"b\":2}", "b", "null", "{\"a\":1,\"b\":null}"},
+        {"{\"a\":1,\"b\":2}", "a", "", "{\"b\":2}"},
+        {"{\"a\":1}", "a", "", "{}"},
+        {"{\"a\":1}", "b", "", "{\"a\":1}"},
+        {"{\"a\":1,\"b\":2,\"a\":3}", "a", "4", "{\"a\":4,\"b\":2}"},
+        {"{\"a\":1,\"b\":2,\"a\":3}", "a", "", "{\"b\":2}"},
+        {"", "a", "", "{}"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct buf out = BUF_EMPTY;
+        buf_puts(&out, "before ");
+        threat_extra_set(&out, str_from(cases[i].extra), str_from(cases[i].key), str_from(cases[i].value));
+        assert_memory_equal(out.ptr, "before ", 7);
+        assert_string_equal(out.ptr + 7, cases[i].expected);
+        struct str value = STR("untouched"), object = {out.ptr + 7, out.len - 7};
+        bool found = threat_extra_get(object, str_from(cases[i].key), &value);
+        assert_int_equal(found, *cases[i].value != '\0');
+        assert_true(str_is(value, found ? cases[i].value : "untouched"));
+        buf_free(&out);
+    }
 }
 
 /* ---- the row ---- */
@@ -439,6 +508,8 @@ int main(void)
         cmocka_unit_test(later_stages_fill_their_fields_and_may_add_but_not_overwrite),
         cmocka_unit_test(what_is_no_object_adds_nothing),
         cmocka_unit_test(the_timeline_is_real_records_in_their_order),
+        cmocka_unit_test(timeline_titles_name_moments_and_are_not_shown_themselves),
+        cmocka_unit_test(a_member_of_extra_is_set_replaced_and_taken_away),
         cmocka_unit_test(a_row_is_never_above_one_kilobyte),
         cmocka_unit_test(a_row_holds_what_a_list_shows),
         cmocka_unit_test(what_fits_is_not_cut_and_what_does_not_ends_in_an_ellipsis),
