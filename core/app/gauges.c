@@ -7,6 +7,7 @@
 
 #include "base/metrics.h"
 #include "loop/mailbox.h"
+#include "pipeline/meters.h"
 
 static double cpu_seconds(void *arg)
 {
@@ -100,10 +101,26 @@ static double accepted(void *arg)
     return event_term(arg, TALLY_ACCEPTED);
 }
 
-static double rejected(void *arg)
+static double rejected_invalid(void *arg)
 {
-    return event_term(arg, TALLY_REJECTED);
+    return (double)tally_rejected(tally_of(arg), REJECT_JSON);
 }
+
+static double rejected_too_large(void *arg)
+{
+    return (double)tally_rejected(tally_of(arg), REJECT_TOO_LARGE);
+}
+
+static double rejected_journal(void *arg)
+{
+    return (double)tally_rejected(tally_of(arg), REJECT_JOURNAL);
+}
+
+static double (*const rejected[REJECT_REASONS])(void *arg) = {
+    [REJECT_JSON] = rejected_invalid,
+    [REJECT_TOO_LARGE] = rejected_too_large,
+    [REJECT_JOURNAL] = rejected_journal,
+};
 
 static const struct {
     enum metric_type type;
@@ -121,7 +138,6 @@ static const struct {
     {METRIC_GAUGE, "lunette_ledger_unbalanced", "1: the ledger does not add up", unbalanced},
     {METRIC_COUNTER, "lunette_events_received_total", "events received", received},
     {METRIC_COUNTER, "lunette_events_accepted_total", "events accepted", accepted},
-    {METRIC_COUNTER, "lunette_events_rejected_total", "events rejected", rejected},
 };
 
 void gauges_start(struct pipeline *pipeline)
@@ -130,6 +146,11 @@ void gauges_start(struct pipeline *pipeline)
     for (size_t i = 0; i < sizeof(gauges) / sizeof(gauges[0]); i++)
         metric_callback(metric_new(gauges[i].type, gauges[i].name, "", gauges[i].help), NULL, gauges[i].read,
                         pipeline);
+    struct metric *rejects = metric_new(METRIC_COUNTER, "lunette_events_rejected_total", "reason",
+                                        "events rejected");
+    for (unsigned i = 0; i < REJECT_REASONS; i++)
+        metric_callback(rejects, (const char *const[]){ledger_reject_names[i]}, rejected[i], pipeline);
+    meters_start();
 }
 
 void gauges_stop(struct pipeline *pipeline)

@@ -139,13 +139,13 @@ const struct api_schema api_schemas[] = {
                "review_reason?:string? total_processing_time_ms?:number continues?:string? "
                "merged_into?:string? trace_id?:string? shadow:boolean suppressed:boolean demo:boolean "
                "intel_matches?:any[] false_positive_score?:object? response_plan?:object? "
-               "agent_analyses?:object analysis?:object? manipulation?:object?"},
+               "agent_analyses?:object analysis?:object? manipulation?:object? mitre?:any[]"},
     {"ThreatRule", "id:string version:integer title:string"},
     {"Score", "value:integer parts:object[]"},
     {"Evidence", "id:string time:time event_id:string context:object"},
     {"Timeline", "events:Moment[]"},
-    {"Moment",
-     "time:time kind:first_seen|created|last_seen|note|change by?:string text?:string detail?:object"},
+    {"Moment", "time:time kind:first_seen|event|created|last_seen|note|change id?:string title?:string "
+               "by?:string text?:string detail?:object"},
     {"Note", "id:integer time:time author:string text:string signature:string?"},
     {"SavedNote", "id:integer threat_id:string author:string text:string signature:string"},
     {"NewNote", "text:string"},

@@ -66,6 +66,7 @@ struct event {
     uint32_t chains_mask, chains_shift, chains_used;
     const struct fields *fields;
     const struct source_map *map; /* that was applied, or NULL */
+    bool fixed;                   /* its source's fix ran on it */
     struct str
         json; /* the record's own text; borrowed from the batch; may be empty (tests, stored members) */
 };

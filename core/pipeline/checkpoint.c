@@ -2,6 +2,7 @@
 
 #include "base/log.h"
 #include "loop/thread.h"
+#include "pipeline/meters.h"
 
 #define CHECKPOINT_CAPACITY 256
 #define LOG_SMALL           (1 << 20) /* below this size a log is not worth compacting */
@@ -171,6 +172,7 @@ void checkpoint_stop(struct checkpoint *c)
 
 void checkpoint_take(struct checkpoint *c, struct saved_state *saved)
 {
+    meters_state(saved->worker, saved->bytes);
     uint64_t worker = UINT64_C(1) << saved->worker;
     saved->mail.deliver = deliver;
     if (saved->all)

@@ -189,6 +189,7 @@ static void map_event(struct detector *detector, struct batch *batch, uint32_t n
         pack_begin(detector->pack, detector->parser, batch->arena);
         event_parser_hold(detector->parser, event);
         pack_fix(detector->pack, event->source, event);
+        event->fixed = true;
         event_parser_hold(detector->parser, NULL);
     }
     set_customer(batch, event);

@@ -198,3 +198,11 @@ int64_t tally_events(struct tally *t, enum tally_events which)
     pthread_mutex_unlock(&t->lock);
     return which == TALLY_ACCEPTED ? accepted : which == TALLY_REJECTED ? rejected : accepted + rejected;
 }
+
+int64_t tally_rejected(struct tally *t, enum ledger_reject reason)
+{
+    pthread_mutex_lock(&t->lock);
+    int64_t rejected = t->ledger.rejected[reason];
+    pthread_mutex_unlock(&t->lock);
+    return rejected;
+}

@@ -29,5 +29,6 @@ bool tally_balanced(struct tally *tally);
 struct ledger_counts tally_rule(struct tally *tally, const struct rule *rule);
 enum tally_events { TALLY_RECEIVED, TALLY_ACCEPTED, TALLY_REJECTED };
 int64_t tally_events(struct tally *tally, enum tally_events which); /* pending ones included */
+int64_t tally_rejected(struct tally *tally, enum ledger_reject reason);
 
 #endif

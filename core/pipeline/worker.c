@@ -1,6 +1,7 @@
 #include "base/json_tape.h"
 #include "base/log.h"
 #include "base/metrics.h"
+#include "pipeline/meters.h"
 #include "pipeline/worker_impl.h"
 
 #define PARKED_MAX 256 /* batches that wait for a full box; beyond, nothing is taken in */
@@ -349,6 +350,7 @@ static void work_on(struct worker *w, struct batch *batch)
     ingest_map(w->current, batch);
     detect_match(w->current, batch);
     detect_route(w->current, batch);
+    meters_batch(batch);
 }
 
 /* Room in the journal's box, in ours for its answer, and for the bytes. */

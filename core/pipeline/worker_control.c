@@ -1,4 +1,5 @@
 #include "base/metrics.h"
+#include "pipeline/meters.h"
 #include "pipeline/worker_impl.h"
 
 struct detector *worker_detector(struct worker *w, const struct ruleset *set)
@@ -179,6 +180,7 @@ void worker_alarms(struct worker *w)
         alarm_pressure(w);
     if (w->index != 0)
         return;
+    meters_suspended(w->current->health, set, clock_now(w->clock));
     for (uint32_t r = 0; r < set->rule_count; r++)
         if (pack_take_degraded(w->current->health, r))
             raise_alarm(w, "lunette.rule_degraded", "A callback of a rule is suspended", &set->rules[r],

@@ -207,6 +207,11 @@ requests_are_counted_by_route() {
 }
 check "e2e: requests are counted by method, route and status, and no label is empty" requests_are_counted_by_route
 
+state_is_held() {
+  get /metrics | awk 'index($1, "lunette_group_state_bytes{worker=") == 1 { n += $2 } END { exit n <= 0 }'
+}
+check "e2e: /metrics has the memory of groups" wait_for state_is_held
+
 metrics_are_documented() {
   diff <(sed -nE 's/^# HELP (lunette_[a-z_]+) .*/\1/p' "$WORK/metrics" | sort) \
     <(grep -oE '\blunette_[a-z_]+' "$TOP/docs/operations.md" | sort -u)
@@ -218,3 +223,61 @@ logs_hold_no_values() {
   if grep -E 'ana|192\.0\.2\.7' "$LOG"; then return 1; fi
 }
 check "e2e: every log line is JSON and none holds a value of an event" logs_hold_no_values
+server_stop
+
+# Rules and sources of its own: a callback that always fails, a source of which one event needs its Lua.
+mkdir -p "$WORK/odd/rules" "$WORK/odd/plugins"
+cat >"$WORK/odd/rules/failing.lua" <<'END'
+return rule {
+  id = "e2e.failing", title = "A title", version = 1, severity = "low", type = "anomaly_detection",
+  match = { ["event.action"] = "fails" },
+  dedup = { by = { "user.name" } },
+  title_of = function(event) return event["user.name"] and error("on purpose") or "nobody" end,
+  tests = {
+    { "one", events = at({ 0 }, sample { ["event.action"] = "fails" }), expect = { threats = 1 } },
+    { "none", events = at({ 0 }, sample { ["event.action"] = "works" }), expect = { threats = 0 } },
+  },
+}
+END
+cat >"$WORK/odd/plugins/fixed.lua" <<'END'
+return source {
+  id = "e2e_fixed",
+  accepts = { ["vendor|exists"] = true },
+  fields = { ["event.action"] = "vendor", ["source.ip"] = { "from", as = "ip" } },
+  when = { ["vendor"] = "odd" },
+  fix = function(event) event["event.action"] = "even" end,
+  tests = { { "as it is", raw = { vendor = "x" }, expect = { ["event.action"] = "x" } } },
+}
+END
+RULES=$WORK/odd/rules PLUGINS=$WORK/odd/plugins DATA=$WORK/odd/data
+server_start
+metric() { get /metrics | awk -v series="$1" '$1 == series { n = $2 } END { print n + 0 }'; }
+metric_is() { [ "$(metric "$1")" = "$2" ]; }
+
+sources_are_counted() {
+  printf '{"vendor":"odd"}\n{"vendor":"x","from":"nowhere"}\n{"vendor":"y"}\n{"event":{"action":"z"}}\n' >"$WORK/vendor"
+  post_events "$WORK/vendor" | jq -e '.accepted == 4'
+  expect "events of the source" "$(metric 'lunette_source_events_total{source="e2e_fixed"}')" 3
+  expect "of them fixed" "$(metric 'lunette_source_fixed_total{source="e2e_fixed"}')" 1
+  expect "of no source" "$(metric 'lunette_source_events_total{source="(none)"}')" 1
+  expect "not converted" "$(metric 'lunette_event_quality_total{mark="not_converted"}')" 1
+  expect "without a time" "$(metric 'lunette_event_quality_total{mark="time_missing"}')" 4
+}
+check "e2e: /metrics counts events by source, by what was fixed, and by mark of quality" sources_are_counted
+
+rejects_are_counted_by_reason() {
+  printf '{broken\n{"a":1}\n{"m":"%s"}\n' "$(head -c 262144 /dev/zero | tr '\0' x)" >"$WORK/mixed"
+  post_events "$WORK/mixed" | jq -e '.rejected == 2'
+  wait_for metric_is 'lunette_events_rejected_total{reason="invalid"}' 1
+  wait_for metric_is 'lunette_events_rejected_total{reason="too_large"}' 1
+  expect journal "$(metric 'lunette_events_rejected_total{reason="journal"}')" 0
+}
+check "e2e: /metrics counts rejected events by reason" rejects_are_counted_by_reason
+
+a_suspended_callback_is_seen() {
+  expect "before" "$(metric lunette_suspended_callbacks)" 0
+  for user in ana bob cai; do printf '{"event":{"action":"fails"},"user":{"name":"%s"}}\n' "$user"; done >"$WORK/fails"
+  post_events "$WORK/fails" | jq -e '(.threats | length) == 3'
+  wait_for metric_is lunette_suspended_callbacks 1
+}
+check "e2e: /metrics counts callbacks that are suspended" a_suspended_callback_is_seen
