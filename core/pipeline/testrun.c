@@ -6,6 +6,7 @@
 #include "base/json.h"
 #include "base/json_tape.h"
 #include "pipeline/engine.h"
+#include "pipeline/testrun_policy.h"
 
 #define TEST_EPOCH   (INT64_C(1767323045) * NS_PER_S) /* 2026-01-02T03:04:05Z */
 #define TEST_STATE   (64 << 20)
@@ -215,15 +216,6 @@ static int run_test(struct run *run, uint32_t test, struct seen *seen, struct er
 
 /* ---- one rule ---- */
 
-static void record(struct test_results *results, const struct test_result *result)
-{
-    vec_push(&results->results, *result);
-    if (result->outcome == TEST_PASSED)
-        results->passed++;
-    else
-        results->failed++;
-}
-
 /* Backwards, then forwards again, in the state that the first pass left behind. */
 static bool same_again(struct run *run, uint32_t test, const struct seen *first, struct err *err)
 {
@@ -253,7 +245,7 @@ static void run_rule(struct run *run, struct test_results *results)
                                      "",
                                      clock_thread_cpu() - began};
         snprintf(result.message, sizeof(result.message), "%s", rc ? err.message : "");
-        record(results, &result);
+        test_results_add(results, &result);
     }
     for (size_t pass = 0; pass < 2 * rule->test_count; pass++) {
         size_t i = pass < rule->test_count ? rule->test_count - 1 - pass : pass - rule->test_count;
@@ -349,7 +341,7 @@ static void run_source(struct engine *engine, struct ruleset *set, const struct 
                                      "",
                                      0};
         snprintf(result.message, sizeof(result.message), "%s", rc ? err.message : "");
-        record(results, &result);
+        test_results_add(results, &result);
     }
 }
 
@@ -372,6 +364,9 @@ static void run_all(struct engine *engine, struct clock_virtual *clock, struct s
     for (uint32_t i = 0; i < set->source_count; i++)
         if (only.len == 0 || str_equal(only, set->sources[i].id))
             run_source(engine, set, &set->sources[i], results);
+    struct testrun_scope scope = {set, only, deadline, &clock->clock};
+    clock->now_ns = TEST_EPOCH;
+    testrun_policies(&scope, results);
 }
 
 void testrun(struct ruleset *set, struct str only, int64_t limit_ns, struct test_results *results)
@@ -387,7 +382,7 @@ void testrun(struct ruleset *set, struct str only, int64_t limit_ns, struct test
         struct test_result result = {
             STR("rules"), STR("the Lua state loads"), STR(""), 0, TEST_FAILED, "", 0};
         snprintf(result.message, sizeof(result.message), "%.500s", err_text(&err));
-        record(results, &result);
+        test_results_add(results, &result);
         return;
     }
     run_all(engine, &clock, only, limit_ns ? clock_monotonic() + limit_ns : 0, results);
@@ -407,6 +402,15 @@ void testrun_report(const struct test_results *results, struct report *report)
     }
     if (results->out_of_time)
         report_add(report, PROBLEM_ERROR, "", "the tests of the rules took longer than their time limit");
+}
+
+void test_results_add(struct test_results *results, const struct test_result *result)
+{
+    vec_push(&results->results, *result);
+    if (result->outcome == TEST_PASSED)
+        results->passed++;
+    else
+        results->failed++;
 }
 
 void test_results_free(struct test_results *results)

@@ -116,13 +116,13 @@ static void load_expect(const struct test_unit *at)
     else if (!json_of(at->unit->load->arena, expect, &json, &why))
         test_error(at, "expect", why);
     else if (!test->fails)
-        test->expect = lval_copy(at->unit->load->arena, expect);
+        test->expect = json;
 }
 
 static void load_test(struct unit *unit, const struct form *form, const struct lval *table,
                       struct policy_test *test)
 {
-    *test = (struct policy_test){.name = STR("?"), .line = table->line};
+    *test = (struct policy_test){.name = STR("?"), .line = table->line, .expect = STR("")};
     if (table->type != LVAL_TABLE || table->item_count != 1 || table->items[0].type != LVAL_STRING) {
         unit_error(unit, table->line ? table->line : unit->file->value->line,
                    "test: expected { \"what it shows\", %s, expect = { … } }", form->write);

@@ -145,8 +145,8 @@ struct policy_test {
     struct str threat, context, gathered, action;
     const struct test_list *lists;
     size_t list_count;
-    const struct lval *expect; /* compared as a subset of the answer; NULL when `fails` */
-    bool fails;                /* expect = { error = true } */
+    struct str expect; /* JSON, compared as a subset of the answer; "" when `fails` */
+    bool fails;        /* expect = { error = true } */
 };
 
 struct policy {

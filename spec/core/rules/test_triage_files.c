@@ -197,7 +197,8 @@ static void everything_that_the_files_say_is_there(void **state)
     assert_str(severity->tests[0].threat, "{\"severity\":\"LOW\",\"n\":[1,2.5]}");
     assert_str(severity->tests[0].context, "{\"now\":5}");
     assert_str(severity->tests[0].lists[0].attributes[1], "{\"tier\":\"gold\"}");
-    assert_true(severity->tests[1].fails && severity->tests[1].expect == NULL);
+    assert_str(severity->tests[0].expect, "{\"a\":1}");
+    assert_true(severity->tests[1].fails && severity->tests[1].expect.len == 0);
     const struct agent *config = &set->agents[AGENT_CONFIG], *devops = &set->agents[AGENT_DEVOPS];
     assert_true(config->present && config->has_prompt && !config->has_when && !config->has_gather);
     assert_str(config->schema, "{\"required\":[\"verdict\"],\"type\":\"object\"}");
