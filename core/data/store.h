@@ -290,8 +290,8 @@ int store_observations(struct store_reader *reader, const struct observation_que
 /* A JSON array, by rule_id: {rule_id, threats (that the store holds, without shadow and suppressed ones),
  * verdicts{true_positive, benign_true_positive, false_positive, inconclusive}, precision ((true + benign
  * true) / (true + benign true + false positives); null before the first of them), median_minutes_to_verdict
- * (within a tenth; null without any)}. Rules with neither threats nor verdicts are not there. customer ""
- * all. */
+ * (within a tenth and 0.1; null without any)}. Rules with neither threats nor verdicts are not there.
+ * customer "" all. */
 int store_scorecard(struct store_reader *reader, struct str customer, struct buf *out, struct err *err);
 /* Days from since_day to until_day, both included, "" open; customer "" all. A JSON object: totals{…}, and
  * by_day, by_agent, by_model, by_rule, arrays of {day|agent|model|rule_id, …}, and rows, an array of {day,

@@ -59,7 +59,6 @@ int store_finish_job(struct store *store, const char *threat_id, enum job_stage 
     return nothing_changed(store) ? no_claim(err) : 0;
 }
 
-/* long: a job is named by two values */
 int store_delay_job(struct store *store, const char *threat_id, enum job_stage stage, uint32_t claim,
                     int64_t not_before_ns, struct err *err)
 {
@@ -125,7 +124,6 @@ int store_set_timer(struct store *store, const char *threat_id, int64_t at_ns, s
                  : sql_run(&store->sql, SQL_TIMER_DELETE, err, "i", seq);
 }
 
-/* long: what is due is two values, and a visitor is two */
 int store_due_timers(struct store *store, int64_t now_ns, size_t max,
                      int (*visit)(const char *threat_id, int64_t at_ns, void *arg), void *arg,
                      struct err *err)

@@ -94,7 +94,9 @@ static const char *const migrations[] = {migration_1, migration_2};
 #define SCAN_COLUMNS    "SELECT t.seq, t.cell, t.created, t.assignee "
 #define CREATED_IN      " AND created >= ?4 AND created < ?5 "
 #define VERDICT_COLUMNS "true_positive, benign_true_positive, false_positive, inconclusive"
-#define VERDICT_SUMS    "sum(true_positive), sum(benign_true_positive), sum(false_positive), sum(inconclusive)"
+#define VERDICT_SUMS                                                                                         \
+    "sum(true_positive), sum(benign_true_positive),"                                                         \
+    " sum(false_positive), sum(inconclusive)"
 #define OVERLAY_COLUMNS "SELECT name, version, author, updated, added, removed FROM overlays "
 #define USAGE_COLUMNS                                                                                        \
     "SELECT day, customer, rule, agent, model, calls, failures, prompt_tokens,"                              \

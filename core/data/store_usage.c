@@ -165,7 +165,6 @@ static int put_rows(struct store_reader *reader, const struct span *span, struct
     return more < 0 ? -1 : 0;
 }
 
-/* long: a customer and a span are three values */
 int store_usage(struct store_reader *reader, struct str customer, struct str since_day, struct str until_day,
                 struct buf *out, struct err *err)
 {

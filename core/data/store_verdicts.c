@@ -109,7 +109,6 @@ static double minutes_of(int64_t step)
     return exp2(((double)step + 0.5) / STEPS_PER_DOUBLING) - 1;
 }
 
-/* long: a key, what is added, and how long it took */
 int store_add_scorecard(struct store *store, const struct verdict_key *key, enum threat_verdict verdict,
                         int delta, double minutes, struct err *err)
 {

@@ -22,6 +22,7 @@ static struct threat *threat_like(uint64_t n, const char *customer, const char *
     return threat;
 }
 
+/* long: what two threats can have in common */
 static void put_like(struct shop *shop, uint64_t n, const char *customer, const char *rule, const char *type,
                      const char *entities)
 {

@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "data/store_sqlite.h"
 
+/* long: a key and what is added to it */
 static void add(struct shop *shop, const char *customer, const char *rule, const char *entity,
                 enum threat_verdict verdict, int delta)
 {
@@ -132,6 +133,7 @@ static void a_name_of_512_bytes_is_counted_and_a_longer_one_left_out(void **stat
 
 /* ---- scorecard ---- */
 
+/* long: a key and what is added to it */
 static void score(struct shop *shop, const char *customer, const char *rule, enum threat_verdict verdict,
                   int delta, double minutes)
 {
