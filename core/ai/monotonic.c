@@ -23,7 +23,7 @@ static bool may_raise(const struct ai_standing *standing, unsigned severity, con
         return false;
     if (answer->verdict != ANSWER_MALICIOUS && answer->verdict != ANSWER_SUSPICIOUS)
         return false;
-    return answer->severity_suggestion > (int)severity;
+    return answer->claims > 0 && answer->severity_suggestion > (int)severity;
 }
 
 struct ai_effect ai_monotonic(const struct ai_standing *standing, enum ai_status status,

@@ -45,6 +45,9 @@ void redact_learn(struct redact *redact, struct str path, struct str value);
 /* Appends `value` without what must not leave. `path`: the field it stands in, or empty. */
 void redact_value(struct redact *redact, struct str path, struct str value, struct buf *out);
 void redact_text(struct redact *redact, struct str text, struct buf *out); /* redact_value without a path */
+/* Whether `text` alone is an option whose value comes next ("--password", "-pw"): for argument lists, whose
+ * next element is then to be given with the path "password". */
+bool redact_is_secret_option(struct str text);
 /* Appends `text` with the pseudonyms of this request put back: for what a model wrote, before a person reads
  * it. Secrets stay out. */
 void redact_restore(const struct redact *redact, struct str text, struct buf *out);
