@@ -19,6 +19,31 @@ struct job {
 #define must(job, condition)                                                                                 \
     ((condition) ? 0 : (fprintf(stderr, "line %d: %s\n", __LINE__, #condition), (job)->failures++))
 
+/* What triage and analysis keep of a threat, in the transaction of the threat. */
+static void write_kept(struct job *job, const struct threat *threat)
+{
+    struct store *store = job->shop->store;
+    struct err err = {0};
+    struct store_job todo = {.stage = JOB_FINDINGS};
+    struct store_observation seen = {.kind = STR("news"), .time_ns = threat->created_ns, .body = STR("{}")};
+    const struct verdict_key key = {STR("c"), STR("r"), STR("")};
+    memcpy(todo.threat_id, threat->id, sizeof todo.threat_id);
+    memcpy(seen.event.bytes, &threat->seq, sizeof threat->seq);
+    must(job, store_add_note(store, threat->id, threat->created_ns, STR("bo"), STR("x"), STR(""), NULL,
+                             &err) == 0);
+    must(job, store_put_job(store, &todo, &err) == 0);
+    must(job, store_add_observation(store, &seen, &err) == 0);
+    must(job, store_add_verdict(store, &key, VERDICT_TRUE_POSITIVE, 1, &err) == 0);
+    must(job, store_add_scorecard(store, &key, VERDICT_TRUE_POSITIVE, 1, 5, &err) == 0);
+}
+
+static int count_job(const struct store_job *todo, void *arg)
+{
+    (void)todo;
+    ++*(size_t *)arg;
+    return 0;
+}
+
 static void *write_all(void *arg)
 {
     struct job *job = arg;
@@ -31,6 +56,7 @@ static void *write_all(void *arg)
             threat->seq = threat->last_seq = store_next_seq(store);
             threat_add_entity(threat, "user.name:ana");
             must(job, store_put_threat(store, threat, true, &err) == 0);
+            write_kept(job, threat);
             threat_free(threat);
         }
         if (commit % 10 == 9) {
@@ -38,6 +64,8 @@ static void *write_all(void *arg)
             must(job, store_begin(store, &err) == 0);
         }
         must(job, store_commit(store, &err) == 0);
+        size_t jobs = 0; /* the writer reads between its transactions, too */
+        must(job, store_load_jobs(store, count_job, &jobs, &err) == 0 && jobs && jobs % BATCH == 0);
     }
     job->done = true;
     return NULL;
@@ -48,6 +76,32 @@ static int see(uint64_t seq, bool is_new, struct str customer, struct str json, 
     (void)customer;
     uint64_t *expected = arg;
     return seq != ++*expected || !is_new || json.len < 2;
+}
+
+static size_t count_of(struct job *job, struct buf *out)
+{
+    struct json *json = json_parse(buf_str(out), NULL, NULL);
+    size_t count = json_count(json);
+    must(job, json != NULL);
+    json_free(json);
+    buf_clear(out);
+    return count;
+}
+
+static void read_kept(struct job *job, struct store_reader *reader)
+{
+    struct err err = {0};
+    struct buf out = BUF_EMPTY;
+    const struct observation_query query = {.kind = STR("news"), .limit = 100};
+    must(job, store_notes_recent(reader, STR(""), 0, 200, &out, &err) == 0);
+    must(job, count_of(job, &out) % BATCH == 0);
+    must(job, store_observations(reader, &query, &out, &err) == 0);
+    must(job, count_of(job, &out) % BATCH == 0);
+    must(job, store_scorecard(reader, STR("c"), &out, &err) == 0);
+    must(job, count_of(job, &out) <= 1);
+    int found = store_similar(reader, STR("01900000-0000-7000-8000-000000000000"), STR(""), 20, &out, &err);
+    must(job, found == 0 ? count_of(job, &out) >= BATCH / 2 - 1 : err.code == ERR_NOT_FOUND);
+    buf_free(&out);
 }
 
 /* Batches are committed whole, so whatever is read is a multiple of them, and never less than before. */
@@ -70,6 +124,8 @@ static void read_once(struct job *job, struct store_reader *reader, uint64_t *la
     must(job, expected == *last || expected == *last + BATCH);
     *last = expected;
     buf_free(&out);
+    if (job->answers % 8 == 0)
+        read_kept(job, reader);
     job->answers++;
 }
 
