@@ -276,6 +276,10 @@ static void subscribe(struct hub_client *c, const struct json *json)
         say(c, "error", detail);
         return;
     }
+    if (c->customer[0] && filter.customer[0] && strcmp(filter.customer, c->customer) != 0) {
+        say(c, "error", "filter: customer is another one than the token's");
+        return;
+    }
     if (json_get_str(json, "view", &view)) {
         if (!str_is(view, "row") && !str_is(view, "full")) {
             say(c, "error", "view: expected row or full");

@@ -65,6 +65,11 @@ static int run_serve(int argc, char **argv)
     return rc;
 }
 
+static bool is_word(const char *text)
+{
+    return strcmp(text, "--version") == 0 || strcmp(text, "--help") == 0 || strcmp(text, "help") == 0;
+}
+
 /* A batch's memory comes and goes thousands of times a second: giving it back to the kernel each time costs a
  * tenth of all time. Keeping all of it is no better: each worker has a heap of its own, of 64 MiB at most,
  * and only this threshold gives back its free end (malloc_trim leaves it): each would hold for ever what its
@@ -83,6 +88,10 @@ int main(int argc, char **argv)
     for (size_t i = 0; i < cli_command_count; i++)
         if (strcmp(argv[1], cli_commands[i].name) == 0)
             return cli_run(&cli_commands[i], argc - 2, argv + 2, environ);
+    if (argc > 2 && is_word(argv[1])) {
+        fprintf(stderr, "lunette %s takes no arguments; got \"%s\"\n\n", argv[1], argv[2]);
+        return usage(stderr, EXIT_USAGE);
+    }
     if (strcmp(argv[1], "--version") == 0) {
         printf("lunette %s\n", LUNETTE_VERSION);
         return EXIT_OK;

@@ -201,6 +201,17 @@ static void list_drop(struct api_query *base)
     free(list);
 }
 
+/* A token that is bound to a customer can name no other. */
+static bool own_customer(struct http_request *request, struct str wanted)
+{
+    const char *bound = api_principal(request)->customer;
+    if (bound[0] == '\0' || wanted.ptr == NULL || str_is(wanted, bound))
+        return true;
+    http_problem_field(request, 403, "a query parameter is not allowed", "customer",
+                       "the token is bound to another one");
+    return false;
+}
+
 void route_threats(struct http_request *request, void *context)
 {
     struct list_query *list = mem_zalloc(1, sizeof(*list));
@@ -209,7 +220,7 @@ void route_threats(struct http_request *request, void *context)
     list->base.answer = list_answer;
     list->base.drop = list_drop;
     list->arena = arena_new(0);
-    if (!parse_list(request, &list->q)) {
+    if (!parse_list(request, &list->q) || !own_customer(request, list->q.customer)) {
         list_drop(&list->base);
         return;
     }

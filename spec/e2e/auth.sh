@@ -88,11 +88,18 @@ analytics_are_of_one_customer() {
   read_as other /api/analytics >"$WORK/analytics"
   expect "what another customer sees" "$(jq .total_threats "$WORK/analytics")" 0
   if grep -E 'acme|ana|e2e' "$WORK/analytics"; then return 1; fi
-  expect "asking for another's" "$(read_as other '/api/threats?customer=acme')" "[]"
-  expect "its count" "$(curl -fsSi -H 'Authorization: Bearer token-other' "$URL/api/threats?customer=acme" |
+  expect "its count" "$(curl -fsSi -H 'Authorization: Bearer token-other' "$URL/api/threats" |
     tr -d '\r' | sed -nE 's/^x-total-count: //Ip')" 0
 }
 check "e2e: analytics and lists count what the token may see" analytics_are_of_one_customer
+
+no_other_customer_can_be_named() {
+  expect "its own" "$(as acme GET '/api/threats?customer=acme')" 200
+  expect "another's" "$(as acme GET '/api/threats?customer=other')" 403
+  "$TOP/tools/watch" --url "$URL" --seconds "$PATIENCE" --token token-acme --types error --count 1 \
+    --send '{"type":"subscribe","filter":{"customer":"other"}}' | jq -e '.detail | contains("customer")'
+}
+check "e2e: a token bound to a customer can name no other" no_other_customer_can_be_named
 
 the_stream_keeps_counts_apart() {
   "$TOP/tools/watch" --url "$URL" --seconds "$PATIENCE" --token token-acme >"$WORK/bound" &

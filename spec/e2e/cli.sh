@@ -60,6 +60,8 @@ what_a_command_does_not_know_is_refused() {
   says url
   ends 3 "$LUNETTE" send
   says EVENTS
+  ends 3 "$LUNETTE" --version now
+  ends 3 "$LUNETTE" serve now
 }
 check "e2e: unknown options and surplus arguments are usage errors" what_a_command_does_not_know_is_refused
 
