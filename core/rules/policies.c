@@ -98,12 +98,11 @@ void policies_idle(struct policies *policies)
 
 /* ---- calls ---- */
 
-static void count_failure(const struct policies *policies, enum policy_kind kind, const char *reason)
+static void count_failure(const struct policies *policies, enum policy_kind kind)
 {
     struct policy_health *health = policies->options.health;
     if (health && health_failed(&health->policies[kind], clock_now(policies->options.clock)))
-        LOG(LOG_WARN, "policy.suspended", log_text("policy", policy_names[kind]),
-            log_int("reason_bytes", strlen(reason)));
+        LOG(LOG_WARN, "policy.suspended", log_text("policy", policy_names[kind]));
 }
 
 int policies_decide(struct policies *policies, const struct policy_call *call, struct str *json,
@@ -125,7 +124,7 @@ int policies_decide(struct policies *policies, const struct policy_call *call, s
                            .arena = call->arena};
     if (rule_run_json(&run, json, reason) == 0)
         return 0;
-    count_failure(policies, call->kind, reason);
+    count_failure(policies, call->kind);
     return -1;
 }
 
