@@ -19,7 +19,10 @@ static const struct json_limits limits = {.size = 1 << 20, .depth = 64, .duplica
 static void show(const struct json *value, char out[SHOWN + 4])
 {
     struct buf text = BUF_EMPTY;
-    if (value)
+    double real;
+    if (json_kind(value) == JSON_KIND_DOUBLE && json_as_double(value, &real))
+        buf_json_double(&text, real); /* 0.3, not 0.29999999999999999 */
+    else if (value)
         json_print(value, &text);
     else
         buf_puts(&text, "nothing");
@@ -86,7 +89,7 @@ static int compare_lists(struct place *at, const struct json *expected, const st
             return -1;
     if (json_count(got) == count)
         return 0;
-    return err_set(at->err, ERR_INVALID, "%s%sexpected %zu elements, got %zu", at->path,
+    return err_set(at->err, ERR_INVALID, "%s%sexpected a list of %zu, got one of %zu", at->path,
                    at->path[0] ? ": " : "", count, json_count(got));
 }
 
