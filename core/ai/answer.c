@@ -6,6 +6,8 @@
 #define CITATIONS_MAX 10
 #define MEMBERS_MAX   40
 #define DEPTH_MAX     4
+#define EXAMINED_MAX  200  /* elements of a list; what is beyond was not written to be read */
+#define CLAIM_MAX     4096 /* bytes of a claim whose quotes are looked up */
 
 struct checking {
     const struct answer_options *options;
@@ -180,7 +182,7 @@ static bool is_cited(const struct citations *citations, struct str id)
 static void take_citations(struct checking *checking, const struct json *list, struct citations *citations)
 {
     citations->count = 0;
-    for (size_t i = 0; i < json_count(list); i++) {
+    for (size_t i = 0; i < json_count(list) && i < EXAMINED_MAX; i++) {
         struct str id;
         if (!json_as_str(json_item(list, i), &id) || !evidence_block_has(checking->options->evidence, id))
             checking->answer->dropped.citations++;
@@ -232,7 +234,7 @@ static void check_claim(struct checking *checking, const struct json *claim)
     } else if (citations.count == 0) {
         answer->dropped.claims_unknown++;
         answer->dropped.citations = dropped; /* counted once, as the claim */
-    } else if (!quotes_stand(checking->options->evidence, &citations, text)) {
+    } else if (text.len > CLAIM_MAX || !quotes_stand(checking->options->evidence, &citations, text)) {
         answer->dropped.claims_quote++;
     } else {
         put_claim(checking, text, &citations, claim);
@@ -243,8 +245,11 @@ static void check_claim(struct checking *checking, const struct json *claim)
 static void put_claims(struct checking *checking, const struct json *claims)
 {
     buf_putc(checking->out, '[');
-    for (size_t i = 0; i < json_count(claims); i++)
+    size_t count = json_count(claims);
+    for (size_t i = 0; i < count && i < EXAMINED_MAX; i++)
         check_claim(checking, json_item(claims, i));
+    if (count > EXAMINED_MAX)
+        checking->answer->dropped.claims_excess += (unsigned)(count - EXAMINED_MAX);
     buf_putc(checking->out, ']');
 }
 
@@ -269,6 +274,10 @@ static void put_techniques(struct checking *checking, const struct json *list)
     const struct answer_options *options = checking->options;
     size_t kept = 0, count = json_count(list);
     buf_putc(checking->out, '[');
+    if (count > EXAMINED_MAX) {
+        checking->answer->dropped.mitre += (unsigned)(count - EXAMINED_MAX);
+        count = EXAMINED_MAX;
+    }
     for (size_t i = 0; i < count; i++) {
         const struct json *item = json_item(list, i);
         struct str id;
