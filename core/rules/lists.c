@@ -188,6 +188,7 @@ static void take_out(struct list *list, const struct map *gone, struct buf *fold
     if (list->attributes.count > kept)
         list->attributes.count = kept;
     list->overlay_from = of_file;
+    buf_free(&scratch);
 }
 
 int list_apply(struct list *list, struct arena *arena, const struct list_overlay *overlay, struct err *err)
