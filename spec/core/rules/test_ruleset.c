@@ -19,6 +19,10 @@
     "return rule { id = '" id "', title = 'Title', severity = 'low', match = { ['event.action'] = '" id      \
     "' },\n" body "\n" TESTS " }"
 
+#define POLICY(value)                                                                                        \
+    "return policy { name = 'severity', decide = function() return { a = " value " } end,\n"                 \
+    "  tests = { { 't', threat = {}, expect = { a = " value " } } } }"
+
 static struct ruleset *load_ok(const struct text_file *files, size_t count)
 {
     struct report report = {0};
@@ -314,6 +318,8 @@ static void a_later_root_replaces_and_says_so(void **state)
     write_text(one, "l.txt", "from one");
     write_text(two, "b.lua", RULE("same", "version = 2,"));
     write_text(two, "l.txt", "from two");
+    write_text(one, "p.lua", POLICY("1"));
+    write_text(two, "q.lua", POLICY("2"));
     struct err err = {0};
     struct report report = {0};
     struct tree *tree = tree_read(roots, "", &err);
@@ -321,7 +327,9 @@ static void a_later_root_replaces_and_says_so(void **state)
     struct ruleset *set = ruleset_load(tree, NULL, 0, &report);
     report_text(&report, text, sizeof(text));
     assert_string_equal(text, "note two/b.lua: replaces the rule \"same\" of one/a.lua\n"
-                              "note two/l.txt: replaces the list \"l\" of one/l.txt\n");
+                              "note two/l.txt: replaces the list \"l\" of one/l.txt\n"
+                              "note two/q.lua: replaces the policy \"severity\" of one/p.lua\n");
+    assert_str(set->policies[POLICY_SEVERITY].path, "two/q.lua");
     assert_int_equal(set->rule_count, 1);
     assert_int_equal(set->rules[0].version, 2);
     bool known;
