@@ -14,7 +14,7 @@ struct length {
 
 struct list_networks {
     struct list_network *all;
-    struct length *lengths; /* the longest first */
+    struct length lengths[LENGTHS]; /* the longest first */
     size_t count;
 };
 
@@ -65,7 +65,6 @@ struct list_networks *list_networks_new(struct list_network *all, size_t count)
     size_t kept = 0;
     qsort(all, count, sizeof(*all), by_length);
     networks->all = mem_zalloc(count + 1, sizeof(*all));
-    networks->lengths = mem_zalloc(LENGTHS, sizeof(*networks->lengths));
     for (size_t i = 0; i < count; i++) {
         if (!is_new(networks, kept, &all[i].network))
             continue;
@@ -80,7 +79,6 @@ void list_networks_free(struct list_networks *networks)
     if (networks == NULL)
         return;
     free(networks->all);
-    free(networks->lengths);
     free(networks);
 }
 
