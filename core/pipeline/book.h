@@ -8,6 +8,8 @@
 
 #include "data/threat.h"
 
+struct triage_result; /* triage.h */
+
 /* One firing of one rule, as an owner worker hands it over. Everything is borrowed during book_raise. */
 struct firing {
     struct str rule_id, rule_title, type, runbook, customer, dedup_key, title;
@@ -22,8 +24,9 @@ struct firing {
     size_t mitre_count;
     const struct str *entities; /* "user.name:ana" */
     size_t entity_count;
-    struct str review_reason; /* "" : no review asked for */
-    const char *trace_id;     /* 32 hex, or NULL */
+    struct str review_reason;           /* "" : no review asked for */
+    const char *trace_id;               /* 32 hex, or NULL */
+    const struct triage_result *triage; /* for a threat that begins here; NULL: there was none */
     bool shadow, suppressed, demo;
 };
 

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "base/hash.h"
+#include "pipeline/triage.h"
 
 #define INDEX_FROM 16 /* members from which an index is kept */
 #define INDEX_LOAD 2  /* slots per member, at least */
@@ -180,10 +181,8 @@ static void raise_severity(struct threat *threat, enum severity severity)
         threat->severity = severity;
 }
 
-void entry_begin(struct book_entry *entry, const struct firing *firing, int64_t now_ns, const uint8_t *secret)
+static void begin_threat(struct threat *t, const struct firing *firing, int64_t now_ns)
 {
-    struct threat *t = entry->threat;
-    id_uuid7(now_ns, t->id);
     t->created_ns = t->updated_ns = now_ns;
     t->rule_id = threat_keep(t, firing->rule_id);
     t->rule_title = threat_keep(t, firing->rule_title);
@@ -206,8 +205,23 @@ void entry_begin(struct book_entry *entry, const struct firing *firing, int64_t 
     add_lists(t, firing);
     add_review(t, firing->review_reason);
     show(t, firing);
+}
+
+struct threat *entry_preview(const struct firing *firing, int64_t now_ns)
+{
+    struct threat *threat = threat_new();
+    begin_threat(threat, firing, now_ns);
+    return threat;
+}
+
+void entry_begin(struct book_entry *entry, const struct firing *firing, int64_t now_ns, const uint8_t *secret)
+{
+    id_uuid7(now_ns, entry->threat->id);
+    begin_threat(entry->threat, firing, now_ns);
+    if (firing->triage)
+        triage_apply(entry->threat, firing->triage);
     entry_remember(entry, &firing->event, secret);
-    entry->lean = arena_size(t->arena);
+    entry->lean = arena_size(entry->threat->arena);
 }
 
 static void rebuild_if_fat(struct book_entry *entry)

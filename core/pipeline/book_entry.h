@@ -33,6 +33,9 @@ uint64_t entry_hash(const struct id128 *id, const uint8_t *secret);
 bool entry_holds(const struct book_entry *entry, const struct id128 *id, uint64_t hash);
 /* Adds a member; beyond THREAT_MEMBERS_MAX it is not remembered and the threat says so. */
 void entry_remember(struct book_entry *entry, const struct id128 *id, const uint8_t *secret);
+/* The threat that begins with the firing, as yet without an id: what triage looks at before the book has
+ * decided. The caller frees it. */
+struct threat *entry_preview(const struct firing *firing, int64_t now_ns);
 /* What the firing makes of a threat that begins with it, or that it joins; `as_anchor`: it becomes the
  * anchor. The threat may be another object afterwards. */
 void entry_begin(struct book_entry *entry, const struct firing *firing, int64_t now_ns,

@@ -26,6 +26,17 @@ static void order_sources(struct detector *detector)
     qsort_r(detector->order, detector->order_count, sizeof(*detector->order), by_rank, detector->set);
 }
 
+static int add_triage(struct detector *detector, const struct detector_options *options, struct err *err)
+{
+    struct triage_options triage = {.set = options->set,
+                                    .health = options->policy_health,
+                                    .watchdog = options->watchdog,
+                                    .clock = options->clock,
+                                    .verdicts = options->verdicts};
+    detector->triage = triage_new(&triage, err);
+    return detector->triage ? 0 : -1;
+}
+
 struct detector *detector_new(const struct detector_options *options, struct err *err)
 {
     struct pack_options pack = {.set = options->set,
@@ -41,11 +52,10 @@ struct detector *detector_new(const struct detector_options *options, struct err
     detector->parser = event_parser_new(&event_limits_default);
     detector->scratch = match_scratch_new(options->set->matcher);
     detector->pack = pack_new(&pack, err);
-    if (detector->pack == NULL) {
-        detector_free(detector);
-        return NULL;
-    }
-    return detector;
+    if (detector->pack && (options->verdicts == NULL || add_triage(detector, options, err) == 0))
+        return detector;
+    detector_free(detector);
+    return NULL;
 }
 
 void detector_free(struct detector *detector)
@@ -54,6 +64,7 @@ void detector_free(struct detector *detector)
         return;
     if (detector->pack)
         pack_free(detector->pack);
+    triage_free(detector->triage);
     match_scratch_free(detector->scratch);
     event_parser_free(detector->parser);
     ruleset_unref(detector->set);
@@ -168,6 +179,7 @@ static void set_identity(struct batch *batch, struct event *event)
     struct str own = event_text(event, FIELD_EVENT_ID);
     if (own.len) {
         const struct ruleset *set = batch->set;
+        /* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): an address within an array is not NULL */
         struct str source = event->source == UINT32_MAX ? STR("") : set->sources[event->source].id;
         event->id = hash_id((struct str[]){event->customer, source, own}, 3);
         return;

@@ -5,6 +5,7 @@
 #define LUNETTE_PIPELINE_INGEST_H
 
 #include "pipeline/batch.h"
+#include "pipeline/triage.h"
 #include "rules/pack.h"
 
 /* What one thread needs to work on one ruleset: its own states and scratch over the shared immutable set. */
@@ -14,6 +15,7 @@ struct detector {
     struct event_parser *parser;
     struct match_scratch *scratch;
     struct pack_health *health; /* shared, borrowed */
+    struct triage *triage;      /* NULL: threats begin without one */
     uint8_t shard_key[16];
     uint32_t *order; /* the sources that choose by `accepts`, best first */
     uint32_t order_count;
@@ -24,8 +26,10 @@ struct detector_options {
     struct pack_health *health;
     struct watchdog_slot *watchdog; /* NULL: instruction budgets */
     const struct clock *clock;
-    const struct rule_test *test; /* or NULL */
-    const uint8_t *shard_key;     /* 16 bytes */
+    const struct rule_test *test;        /* or NULL */
+    const uint8_t *shard_key;            /* 16 bytes */
+    const struct verdicts *verdicts;     /* not NULL: with triage, which looks here */
+    struct policy_health *policy_health; /* of triage; or NULL */
 };
 struct detector *detector_new(const struct detector_options *options, struct err *err);
 void detector_free(struct detector *detector);

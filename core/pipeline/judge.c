@@ -2,6 +2,7 @@
 
 #include "base/map.h"
 #include "base/text.h"
+#include "pipeline/book_entry.h"
 
 #define GROUP_VALUES_SHOWN 100 /* group.values: at most so many */
 #define VERDICT_ARENA      4096
@@ -61,6 +62,20 @@ static void add_entities(struct question *q, struct firing *firing)
     firing->entities = entities;
 }
 
+/* A threat begins with this firing, as far as the owner knows. */
+static void run_triage(struct question *q, struct firing *firing)
+{
+    struct triage *triage = q->detector->triage;
+    struct arena *arena = verdict_arena(q->verdict);
+    if (triage == NULL)
+        return;
+    struct triage_result *result = arena_alloc(arena, sizeof(*result));
+    struct threat *threat = entry_preview(firing, firing->accepted_ns);
+    triage_run(triage, threat, STR(""), arena, result);
+    threat_free(threat);
+    firing->triage = result;
+}
+
 static struct firing make_firing(struct question *q)
 {
     const struct rule *rule = &q->detector->set->rules[q->rule];
@@ -85,15 +100,16 @@ static struct firing make_firing(struct question *q)
                             .demo = str_is(batch->source_name, "demo")};
     firing.dedup_key = pack_dedup(pack, q->rule, q->event, q->group, &q->note);
     firing.severity = pack_severity(pack, q->rule, q->event, q->group, &q->note);
-    firing.title = hints_fold(q->verdict->hints, &firing)
-                       ? rule->title
-                       : pack_title(pack, q->rule, q->event, q->group, &q->note);
+    bool folds = hints_fold(q->verdict->hints, &firing);
+    firing.title = folds ? rule->title : pack_title(pack, q->rule, q->event, q->group, &q->note);
     firing.context = pack_context(pack, q->rule, q->event, q->group, &q->note);
     add_entities(q, &firing);
     if (q->note.reason[0])
         firing.review_reason = arena_dup(q->verdict->arena, str_from(q->note.reason));
     else
         firing.review_reason = q->review;
+    if (!folds)
+        run_triage(q, &firing);
     return firing;
 }
 

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "pipeline/followup.h"
 #include "pipeline/pipeline_impl.h"
 
 /* ---- start ---- */
@@ -113,6 +114,8 @@ static int open_threads(struct pipeline *p, struct err *err)
     struct writer_options writer = {.store = p->store,
                                     .clock = p->options.clock,
                                     .retain_threats_ns = p->options.retain_threats_ns,
+                                    .follows_up = true,
+                                    .ai = p->options.ai,
                                     .published = p->options.published,
                                     .context = p->options.context};
     p->writer = writer_new(&writer, err);
@@ -140,8 +143,20 @@ static int open_threads(struct pipeline *p, struct err *err)
     return p->watchdog ? 0 : -1;
 }
 
+static int count_verdict(const struct verdict_key *key, const uint32_t counts[VERDICT_COUNT], void *arg)
+{
+    for (unsigned kind = 0; kind < VERDICT_COUNT; kind++)
+        if (counts[kind])
+            verdicts_add(arg, key->customer, key->rule, key->entity, (enum threat_verdict)kind,
+                         (int)counts[kind]);
+    return 0;
+}
+
 static int open_workers(struct pipeline *p, struct err *err)
 {
+    p->verdicts = verdicts_new(VERDICT_KEYS_MAX);
+    if (store_load_verdicts(p->store, count_verdict, p->verdicts, err) != 0)
+        return -1;
     for (unsigned i = 0; i < p->options.workers; i++)
         p->workers[i] = worker_make(p, i);
     for (unsigned i = 0; i < p->options.workers; i++) {
@@ -149,6 +164,7 @@ static int open_workers(struct pipeline *p, struct err *err)
             return -1;
         p->worker_count++;
     }
+    followup_open(writer_followup(p->writer), p->workers, p->worker_count);
     return 0;
 }
 
@@ -159,7 +175,8 @@ struct pipeline *pipeline_start(const struct pipeline_options *options, struct e
     pthread_mutex_init(&p->set_lock, NULL);
     p->set = ruleset_ref(options->set);
     p->set->generation = p->generation = 1;
-    p->generations[0] = (struct generation){ruleset_ref(p->set), pack_health_new(p->set->rule_count)};
+    p->generations[0] = (struct generation){ruleset_ref(p->set), pack_health_new(p->set->rule_count),
+                                            policy_health_new()};
     if (open_data(p, err) != 0 || open_threads(p, err) != 0 || open_workers(p, err) != 0) {
         pipeline_stop(p, 0);
         return NULL;
@@ -291,6 +308,7 @@ void pipeline_stop(struct pipeline *p, int64_t limit_ns)
         store_close(p->store);
     for (unsigned i = 0; i < GROUP_SHARDS; i++)
         group_shard_free(p->shards[i]);
+    verdicts_free(p->verdicts);
     generations_free(p);
     ruleset_unref(p->set);
     pthread_mutex_destroy(&p->set_lock);

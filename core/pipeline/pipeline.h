@@ -22,7 +22,8 @@ struct pipeline_options {
     int64_t journal_ns;
     int64_t retain_threats_ns;
     const struct clock *clock;
-    struct ruleset *set; /* the first generation; referenced */
+    struct ruleset *set;          /* the first generation; referenced */
+    const struct ai_settings *ai; /* borrowed; NULL: no model */
     void *context;
     /* On each worker's thread, once it can take requests / before its loop ends. */
     void (*worker_ready)(struct worker *worker, void *context);

@@ -19,6 +19,7 @@ struct pipeline {
     struct journaler *journaler;
     struct checkpoint *checkpoint;
     struct readers *readers;
+    struct verdicts *verdicts; /* as the store had them at the start: the workers copy it */
     struct watchdog *watchdog;
     struct worker *workers[GROUP_SHARDS];
     unsigned worker_count;

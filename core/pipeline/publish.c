@@ -31,6 +31,7 @@ static void drop_generation(struct generation *g)
     ruleset_unref(g->set);
     if (g->health)
         pack_health_free(g->health);
+    policy_health_free(g->policy_health);
     *g = (struct generation){0};
 }
 
@@ -69,7 +70,8 @@ int pipeline_publish(struct pipeline *p, struct ruleset *set, struct err *err)
     if (generation == NULL)
         return err_set(err, ERR_BUSY, "earlier generations of rules are still at work");
     set->generation = p->generation + 1;
-    *generation = (struct generation){ruleset_ref(set), pack_health_new(set->rule_count)};
+    *generation = (struct generation){ruleset_ref(set), pack_health_new(set->rule_count),
+                                      policy_health_new()};
     for (unsigned i = 0; i < p->worker_count; i++) {
         struct preparing preparing = {.generation = generation};
         pipeline_on_worker(p, i, prepare, &preparing);

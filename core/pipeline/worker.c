@@ -261,6 +261,7 @@ static void park(struct flight *flight)
 void worker_end(struct worker *w)
 {
     w->ending = true;
+    analyst_stop(w->analyst);
     while (w->parked_first)
         abandon(unpark_first(w));
 }

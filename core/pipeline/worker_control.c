@@ -16,7 +16,9 @@ struct detector *worker_prepare(struct worker *w, const struct generation *gener
                                        .health = generation->health,
                                        .watchdog = w->slot,
                                        .clock = w->clock,
-                                       .shard_key = w->shard_key};
+                                       .shard_key = w->shard_key,
+                                       .verdicts = w->verdicts,
+                                       .policy_health = generation->policy_health};
     worker_retire(w);
     for (unsigned i = 0; i < WORKER_DETECTORS; i++)
         if (w->detectors[i] == NULL)
@@ -65,6 +67,8 @@ void worker_switch(struct worker *w, const struct ruleset *set)
 void worker_retire(struct worker *w)
 {
     bool retired = false;
+    if (w->analyst && w->current)
+        analyst_retire(w->analyst, w->current->set);
     for (unsigned i = 0; i < WORKER_DETECTORS; i++) {
         struct detector *detector = w->detectors[i];
         if (detector == NULL || detector == w->current || w->current == NULL)

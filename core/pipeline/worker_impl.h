@@ -5,6 +5,7 @@
 
 #include "loop/thread.h"
 #include "pipeline/checkpoint.h"
+#include "pipeline/analyse.h"
 #include "pipeline/hints.h"
 #include "pipeline/journaler.h"
 #include "pipeline/worker.h"
@@ -16,6 +17,7 @@
 struct generation {
     struct ruleset *set;
     struct pack_health *health;
+    struct policy_health *policy_health;
 };
 
 /* A batch on its way, on its origin. */
@@ -44,12 +46,15 @@ struct worker {
     struct worker **peers; /* count of them, this one included */
     struct journaler *journaler;
     struct writer *writer;
+    struct readers *readers;
+    struct analyst *analyst;
     struct checkpoint *checkpoint;
     uint8_t shard_key[16];
     struct group_shard *shards[GROUP_SHARDS]; /* only its own are set */
     struct detector *detectors[WORKER_DETECTORS];
     struct detector *current;
     _Atomic uint64_t generation; /* of current: for other threads */
+    struct verdicts *verdicts;   /* its copy of the counters */
     struct hints *hints;
     unsigned hints_voided; /* writer_hints_voided() that they are of */
     struct timer *tick, *unpark;
@@ -80,7 +85,6 @@ void worker_send_orphans(struct worker *worker);
  */
 void worker_alarms(struct worker *worker);
 
-struct mailbox *worker_mailbox(struct worker *worker);
 void worker_deliver_verdict(struct mail *mail, void *receiver);
 /* Feeds one journal frame as a replay; `arg` gets to know when it is judged. */
 int worker_replay(struct worker *worker, const struct journal_frame *frame, bool counted,

@@ -1,5 +1,4 @@
 #include <pthread.h>
-#include <unistd.h>
 
 #include "base/metrics.h"
 #include "pipeline/pipeline_impl.h"
@@ -36,8 +35,7 @@ void pipeline_on_worker(struct pipeline *p, unsigned index, void (*run)(struct w
     struct worker_call call = {.mail = {.deliver = deliver_call}, .call = run, .arg = arg};
     pthread_mutex_init(&call.lock, NULL);
     pthread_cond_init(&call.done, NULL);
-    while (!mailbox_post(p->workers[index]->box, &call.mail))
-        usleep(1000); /* its box is full: it drains without us */
+    mailbox_post_always(p->workers[index]->box, &call.mail);
     pthread_mutex_lock(&call.lock);
     while (!call.is_done)
         pthread_cond_wait(&call.done, &call.lock);
@@ -57,6 +55,7 @@ static void worker_tick(void *arg)
     worker_retire(w);
     worker_alarms(w);
     lua_runtime_idle(pack_runtime(w->current->pack));
+    triage_idle(w->current->triage);
     if (++w->ticks % (SAVE_NS / NS_PER_S) == 0)
         worker_save(w, checkpoint_wants_all(w->checkpoint, w->index));
 }
@@ -93,6 +92,15 @@ static int worker_open(struct worker *w, const struct generation *generation, st
     if (w->current == NULL)
         return -1;
     atomic_store(&w->generation, generation->set->generation);
+    struct analyst_options analyst = {.settings = w->pipeline->options.ai,
+                                      .loop = w->loop,
+                                      .box = w->box,
+                                      .readers = w->readers,
+                                      .watchdog = w->slot,
+                                      .clock = w->clock};
+    w->analyst = analyst_new(&analyst, err);
+    if (w->analyst == NULL)
+        return -1;
     mailbox_attach(w->box, w->loop);
     w->tick = timer_new(w->loop, worker_tick, w);
     w->unpark = timer_new(w->loop, worker_unpark, w);
@@ -105,6 +113,7 @@ static void worker_close(struct worker *w)
     timer_free(w->tick);
     timer_free(w->unpark);
     mailbox_detach(w->box);
+    analyst_free(w->analyst);
     for (unsigned i = 0; i < WORKER_DETECTORS; i++)
         detector_free(w->detectors[i]);
     if (w->slot)
@@ -138,10 +147,12 @@ struct worker *worker_make(struct pipeline *p, unsigned index)
     w->peers = p->workers;
     w->journaler = p->journaler;
     w->writer = p->writer;
+    w->readers = p->readers;
     w->checkpoint = p->checkpoint;
     memcpy(w->shard_key, p->shard_key, sizeof(w->shard_key));
     memcpy(w->stood_at, p->stands_at, sizeof(w->stood_at));
     w->hints = hints_new(WORKER_HINTS);
+    w->verdicts = verdicts_copy(p->verdicts);
     w->pending_bytes = &p->pending_bytes;
     w->pending_max = p->options.pending_max;
     w->evicted = metric_with(metric_new(METRIC_COUNTER, "lunette_group_evictions_total", "",
@@ -181,6 +192,7 @@ void worker_free(struct worker *w)
         if (w->shards[i])
             group_shard_free(w->shards[i]);
     hints_free(w->hints);
+    verdicts_free(w->verdicts);
     vec_free(&w->pressure);
     ledger_delta_free(&w->orphans);
     mailbox_free(w->box);

@@ -3,15 +3,17 @@
 #include "base/log.h"
 #include "base/metrics.h"
 #include "loop/thread.h"
+#include "pipeline/followup.h"
 
-#define WRITER_CAPACITY 65536
-#define WRITER_FAMILIES 100000
-#define WRITER_TAKE     1024     /* mails per commit */
-#define FLUSH_NS        NS_PER_S /* folds and ledger */
-#define RETRY_NS        NS_PER_S /* after a failed commit */
-#define RETAIN_EVERY_NS (60 * NS_PER_S)
-#define RETAIN_ROWS     500 /* deletes in slices */
-#define AUDIT_RETAIN_NS (365 * INT64_C(86400) * NS_PER_S)
+#define WRITER_CAPACITY        65536
+#define WRITER_FAMILIES        100000
+#define WRITER_TAKE            1024     /* mails per commit */
+#define FLUSH_NS               NS_PER_S /* folds and ledger */
+#define RETRY_NS               NS_PER_S /* after a failed commit */
+#define RETAIN_EVERY_NS        (60 * NS_PER_S)
+#define RETAIN_ROWS            500 /* deletes in slices */
+#define OBSERVATIONS_RETAIN_NS (7 * INT64_C(86400) * NS_PER_S)
+#define AUDIT_RETAIN_NS        (365 * INT64_C(86400) * NS_PER_S)
 
 struct writer {
     struct writer_options options;
@@ -28,6 +30,7 @@ struct writer {
     VEC(struct writer_task *) tasks;
     struct map *replayed; /* firings of batches observed again, while there are such; NULL */
     int64_t flushed_at, retained_at;
+    struct followup *followup; /* or NULL */
     struct metric_series *commit_seconds;
 };
 
@@ -115,6 +118,8 @@ static int put_change(struct writer *w, const struct book_change *change, struct
     threat->updated_ns = clock_now(w->options.clock);
     if (store_put_threat(w->options.store, threat, change->is_new, err) != 0)
         return -1;
+    if (w->followup && followup_store(w->followup, threat, change->is_new, err) != 0)
+        return -1;
     if (change->member_count == 0)
         return 0;
     return store_add_members(w->options.store, threat->id, change->members, change->member_count, err);
@@ -199,7 +204,8 @@ static int transaction(struct writer *w, bool all, struct stored *stored, struct
 {
     if (store_begin(w->options.store, err) != 0)
         return -1;
-    if (run_tasks(w, err) == 0 && put_changes(w, all, stored, err) == 0 && (!all || put_facts(w, err) == 0) &&
+    if (run_tasks(w, err) == 0 && (!w->followup || followup_work(w->followup, err) == 0) &&
+        put_changes(w, all, stored, err) == 0 && (!all || put_facts(w, err) == 0) &&
         store_commit(w->options.store, err) == 0)
         return 0;
     store_rollback(w->options.store);
@@ -223,9 +229,13 @@ static void commit(struct writer *w, bool all)
         }
         answer_all(w);
         finish_tasks(w, NULL);
+        if (w->followup)
+            followup_committed(w->followup);
         metric_observe(w->commit_seconds, (double)(clock_monotonic() - began) / 1e9);
     } else {
         LOG_ERR(LOG_ERROR, "writer.commit", &err);
+        if (w->followup)
+            followup_rolled_back(w->followup);
         finish_tasks(w, &err);
     }
     vec_free(&stored.threats);
@@ -255,14 +265,16 @@ static bool anything_to_flush(struct writer *w)
 static void retain(struct writer *w, int64_t now)
 {
     struct err err = {0};
-    size_t deleted = 0;
+    size_t deleted = 0, observations = 0;
     int64_t wall = clock_now(w->options.clock);
     w->retained_at = now;
     if (store_begin(w->options.store, &err) == 0 &&
         store_retain(w->options.store, wall - w->options.retain_threats_ns, wall - AUDIT_RETAIN_NS,
                      RETAIN_ROWS, &deleted, &err) == 0 &&
+        store_retain_observations(w->options.store, wall - OBSERVATIONS_RETAIN_NS, RETAIN_ROWS, &observations,
+                                  &err) == 0 &&
         store_commit(w->options.store, &err) == 0) {
-        if (deleted == RETAIN_ROWS)
+        if (deleted == RETAIN_ROWS || observations == RETAIN_ROWS)
             w->retained_at = now - RETAIN_EVERY_NS; /* the next slice follows at once */
         return;
     }
@@ -279,7 +291,8 @@ static void turn(struct writer *w, int64_t wait_ns)
     clean_book(w);
     int64_t now = clock_monotonic();
     bool all = now - w->flushed_at >= FLUSH_NS && anything_to_flush(w);
-    if (all || w->waiting.count || w->tasks.count || book_changes(w->book, true))
+    bool due = w->followup && followup_due(w->followup, now);
+    if (all || due || w->waiting.count || w->tasks.count || book_changes(w->book, true))
         commit(w, all);
     if (now - w->retained_at >= RETAIN_EVERY_NS && w->options.retain_threats_ns)
         retain(w, now);
@@ -306,7 +319,8 @@ static void writer_main(void *arg)
     struct writer *w = arg;
     while (!atomic_load(&w->stop)) {
         bool failing = atomic_load(&w->failing);
-        turn(w, failing ? RETRY_NS : FLUSH_NS / 4);
+        bool due = w->followup && followup_due(w->followup, clock_monotonic());
+        turn(w, failing ? RETRY_NS : due ? 0 : FLUSH_NS / 4);
     }
     while (mailbox_depth(w->box))
         turn(w, 0);
@@ -362,11 +376,14 @@ struct writer *writer_new(const struct writer_options *options, struct err *err)
     w->tally = tally_new();
     w->commit_seconds = metric_with(
         metric_new(METRIC_HISTOGRAM, "lunette_commit_seconds", "", "time of one commit of the store"), NULL);
-    if (load_position(w, err) != 0) {
-        writer_free(w);
-        return NULL;
-    }
+    if (load_position(w, err) != 0)
+        goto failed;
+    if (options->follows_up && (w->followup = followup_new(w, options->ai, err)) == NULL)
+        goto failed;
     return w;
+failed:
+    writer_free(w);
+    return NULL;
 }
 
 int writer_start(struct writer *w, struct err *err)
@@ -378,6 +395,8 @@ int writer_start(struct writer *w, struct err *err)
 void writer_close(struct writer *w)
 {
     atomic_store(&w->closed, true);
+    if (w->followup)
+        followup_close(w->followup);
 }
 
 void writer_stop(struct writer *w)
@@ -392,6 +411,7 @@ void writer_stop(struct writer *w)
 
 void writer_free(struct writer *w)
 {
+    followup_free(w->followup);
     vec_free(&w->waiting);
     vec_free(&w->stuck);
     vec_free(&w->tasks);
@@ -432,6 +452,17 @@ bool writer_ask(struct writer *w, struct writer_task *task)
 {
     task->mail.deliver = deliver_task;
     return !atomic_load(&w->closed) && mailbox_post(w->box, &task->mail);
+}
+
+void writer_ask_reserved(struct writer *w, struct writer_task *task)
+{
+    task->mail.deliver = deliver_task;
+    mailbox_post_reserved(w->box, &task->mail);
+}
+
+struct followup *writer_followup(struct writer *w)
+{
+    return w->followup;
 }
 
 struct store *writer_store(struct writer *w)

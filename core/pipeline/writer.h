@@ -9,6 +9,8 @@
 #include "pipeline/tally.h"
 
 struct writer;
+struct followup;
+struct ai_settings;
 
 /* A committed change of a threat, told in seq order on the writer thread. Borrowed during the call. */
 struct change {
@@ -21,6 +23,8 @@ struct writer_options {
     struct store *store; /* borrowed; only the writer touches it from here */
     const struct clock *clock;
     int64_t retain_threats_ns; /* resolved ones */
+    bool follows_up;           /* triage again, analyses, timers (followup.h) */
+    const struct ai_settings *ai;
     void (*published)(const struct change *change, void *context);
     void *context;
 };
@@ -54,10 +58,13 @@ struct writer_task {
     bool clean_book; /* everything else is committed first, so that the book holds no change when it runs */
 };
 bool writer_ask(struct writer *writer, struct writer_task *task); /* false: busy */
+/* On a slot of writer_mailbox that the sender holds. */
+void writer_ask_reserved(struct writer *writer, struct writer_task *task);
 
 /* For tasks, on the writer thread, within run. */
 struct store *writer_store(struct writer *writer);
 struct book *writer_book(struct writer *writer);
+struct followup *writer_followup(struct writer *writer); /* NULL: it does not follow up */
 /* Forgets the families in memory (the book must be clean), and voids the hints. */
 void writer_forget(struct writer *writer);
 /* What the workers remember of open threats is wrong from here on: one was resolved, or forgotten. */

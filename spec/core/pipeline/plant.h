@@ -18,6 +18,7 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "core/rules/ruleset.h"
+#include "pipeline/followup.h"
 #include "pipeline/pipeline.h"
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
@@ -236,6 +237,13 @@ static inline void plant_flush(struct pipeline *pipeline)
 }
 
 /* Everything that was accepted is judged and stored, folds too. */
+static inline bool plant_follows_up(struct pipeline *pipeline)
+{
+    struct followup_state state;
+    followup_state(writer_followup(pipeline_writer(pipeline)), &state);
+    return state.queued_findings + state.in_work + state.queued_model + state.in_work_model + state.looks > 0;
+}
+
 static inline void plant_settle(struct pipeline *pipeline)
 {
     struct pipeline_health health;
@@ -248,7 +256,7 @@ static inline void plant_settle(struct pipeline *pipeline)
             flushed = true;
         }
     } while (health.judged != health.journal_last ||
-             writer_durable(pipeline_writer(pipeline)) < health.judged);
+             writer_durable(pipeline_writer(pipeline)) < health.judged || plant_follows_up(pipeline));
 }
 
 /* ---- the ledger ---- */

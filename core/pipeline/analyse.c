@@ -1,0 +1,316 @@
+#include "pipeline/analyse_impl.h"
+
+#include <stdlib.h>
+
+#define GATHER_LIMIT_NS (10 * NS_PER_S) /* wall time; what has not come by then is done without */
+#define PERSONAL_MAX    64
+
+static struct str no_object = {"{}", 2};
+
+/* ---- life ---- */
+
+static void split_personal(struct analyst *analyst, const char *list)
+{
+    char *copy = mem_dup(list, strlen(list)), *rest = copy, *path;
+    analyst->personal = mem_zalloc(PERSONAL_MAX, sizeof(*analyst->personal));
+    while ((path = strsep(&rest, ", ")) && analyst->personal_count < PERSONAL_MAX)
+        if (path[0])
+            analyst->personal[analyst->personal_count++] = mem_dup(path, strlen(path));
+    free(copy);
+}
+
+static int open_model(struct analyst *analyst, const struct ai_settings *settings, struct err *err)
+{
+    struct chat_options chat = {.url = settings->url,
+                                .model = settings->model,
+                                .key_file = settings->key_file,
+                                .clock = analyst->options.clock};
+    analyst->fetch = http_fetch_new(analyst->options.loop, &(struct http_fetch_options){0});
+    analyst->provider = chat_new(analyst->fetch, analyst->options.loop, &chat, err);
+    return analyst->provider ? 0 : -1;
+}
+
+struct analyst *analyst_new(const struct analyst_options *options, struct err *err)
+{
+    struct analyst *analyst = mem_zalloc(1, sizeof(*analyst));
+    const struct ai_settings *settings = options->settings;
+    analyst->options = *options;
+    analyst->provider = options->provider;
+    analyst->loop_timers = lua_timers_loop(options->loop);
+    analyst->timers = analyst_timers(analyst);
+    if (settings && settings->personal_fields)
+        split_personal(analyst, settings->personal_fields);
+    if (analyst->provider || !settings || !settings->url || !settings->url[0] ||
+        open_model(analyst, settings, err) == 0)
+        return analyst;
+    analyst_free(analyst);
+    return NULL;
+}
+
+static void state_release(struct agents_state *state)
+{
+    if (state == NULL || --state->users > 0)
+        return;
+    agents_free(state->agents);
+    ruleset_unref(state->set);
+    free(state);
+}
+
+void analyst_free(struct analyst *analyst)
+{
+    if (analyst == NULL)
+        return;
+    state_release(analyst->newest);
+    provider_free(analyst->provider);
+    http_fetch_free(analyst->fetch);
+    for (size_t i = 0; i < analyst->personal_count; i++)
+        free(analyst->personal[i]);
+    free(analyst->personal);
+    free(analyst);
+}
+
+void analyst_retire(struct analyst *analyst, const struct ruleset *current)
+{
+    if (analyst->newest == NULL || analyst->newest->set == current)
+        return;
+    state_release(analyst->newest);
+    analyst->newest = NULL;
+}
+
+size_t analyst_in_work(const struct analyst *analyst)
+{
+    return analyst->in_work;
+}
+
+/* The agents of this set, loaded when the first analysis needs them. NULL where they do not load. */
+static struct agents_state *state_of(struct analyst *analyst, struct ruleset *set)
+{
+    struct agents_options options = {.set = set,
+                                     .watchdog = analyst->options.watchdog,
+                                     .clock = analyst->options.clock,
+                                     .timers = &analyst->timers,
+                                     .host = analyst,
+                                     .ask = analyst_asks,
+                                     .ask_cancel = analyst_ask_cancel};
+    if (analyst->newest && analyst->newest->set == set)
+        return analyst->newest;
+    struct agents *agents = agents_new(&options, NULL);
+    if (agents == NULL)
+        return NULL;
+    state_release(analyst->newest);
+    struct agents_state *state = mem_zalloc(1, sizeof(*state));
+    *state = (struct agents_state){agents, ruleset_ref(set), 1};
+    return analyst->newest = state;
+}
+
+/* ---- one analysis ---- */
+
+static void enter(struct analyst *analyst, struct analysis *analysis)
+{
+    analysis->next = analyst->first;
+    if (analyst->first)
+        analyst->first->prev = analysis;
+    analyst->first = analysis;
+    analyst->in_work++;
+}
+
+static void leave(struct analysis *analysis)
+{
+    if (analysis->prev)
+        analysis->prev->next = analysis->next;
+    else
+        analysis->analyst->first = analysis->next;
+    if (analysis->next)
+        analysis->next->prev = analysis->prev;
+    analysis->analyst->in_work--;
+}
+
+static void analysis_free(struct analysis *analysis)
+{
+    for (unsigned i = 0; i < AGENT_COUNT; i++) {
+        struct turn *turn = &analysis->turns[i];
+        if (turn->gathering)
+            agents_gather_cancel(analysis->state->agents, turn->task);
+        if (turn->call)
+            provider_cancel(analysis->analyst->provider, turn->call);
+    }
+    analysis_forget_asks(analysis);
+    leave(analysis);
+    timer_free(analysis->limit);
+    if (analysis->sent != analysis->block)
+        evidence_block_free(analysis->sent);
+    evidence_block_free(analysis->block);
+    redact_free(analysis->redact);
+    json_free(analysis->threat);
+    state_release(analysis->state);
+    free(analysis);
+}
+
+static void finish(struct analysis *analysis)
+{
+    struct errand *errand = analysis->errand;
+    analysis_free(analysis);
+    errand_return(errand);
+}
+
+/* ---- turns ---- */
+
+static void turn_decide(struct turn *turn)
+{
+    if (!turn_ask_model(turn))
+        turn_offline(turn, "");
+}
+
+static void begin_coordinator(struct analysis *analysis)
+{
+    struct turn *turn = &analysis->turns[AGENT_COORDINATOR];
+    struct buf findings = BUF_EMPTY;
+    if (!analysis->state->set->agents[AGENT_COORDINATOR].present) {
+        turn_finish(turn, STR("{\"claims\":[],\"confidence\":0,\"verdict\":\"not_evaluable\"}"));
+        return;
+    }
+    buf_putc(&findings, '{');
+    for (unsigned i = 0; i < ANALYSTS; i++) {
+        buf_json_key(&findings, agent_names[i]);
+        buf_put(&findings, analysis->turns[i].finding.len ? analysis->turns[i].finding : STR("null"));
+    }
+    buf_putc(&findings, '}');
+    turn->gathered = arena_dup(analysis->errand->arena, buf_str(&findings));
+    buf_free(&findings);
+    turn_decide(turn);
+}
+
+void turn_finish(struct turn *turn, struct str finding)
+{
+    struct analysis *analysis = turn->analysis;
+    turn->done = true;
+    turn->finding = finding;
+    if (turn->kind == AGENT_COORDINATOR) {
+        analysis_result(analysis);
+        finish(analysis);
+    } else if (--analysis->left == 0 && !analysis->starting) {
+        begin_coordinator(analysis);
+    }
+}
+
+static void gathered(void *context, struct str json, const char *reason)
+{
+    struct turn *turn = context;
+    (void)reason; /* an agent that could not look does without */
+    turn->gathering = false;
+    turn->gathered = json;
+    turn_decide(turn);
+}
+
+static bool is_wanted(struct analysis *analysis, enum agent_kind kind)
+{
+    struct agent_call call = {kind, analysis->view, no_object, analysis->errand->arena};
+    char reason[POLICY_REASON];
+    bool wanted = true;
+    return analysis->state->set->agents[kind].present &&
+           (agents_when(analysis->state->agents, &call, &wanted, reason) != 0 || wanted);
+}
+
+static void begin_turn(struct analysis *analysis, enum agent_kind kind)
+{
+    struct turn *turn = &analysis->turns[kind];
+    struct agent_gather gather = {kind, analysis->view, analysis->errand->arena, gathered, turn};
+    if (!is_wanted(analysis, kind)) {
+        turn_finish(turn, STR(""));
+        return;
+    }
+    turn->gathering = true;
+    turn->gathered = no_object;
+    if (agents_gather_start(analysis->state->agents, &gather, &turn->task, NULL) == 0)
+        return;
+    turn->gathering = false;
+    turn_decide(turn);
+}
+
+static void limit_passed(void *arg)
+{
+    struct analysis *analysis = arg;
+    analysis->starting = true; /* the last of them must not end the analysis under our feet */
+    for (unsigned i = 0; i < ANALYSTS; i++) {
+        struct turn *turn = &analysis->turns[i];
+        if (!turn->gathering)
+            continue;
+        agents_gather_cancel(analysis->state->agents, turn->task);
+        gathered(turn, no_object, "took too long");
+    }
+    analysis->starting = false;
+    if (analysis->left == 0 && !analysis->turns[AGENT_COORDINATOR].done &&
+        !analysis->turns[AGENT_COORDINATOR].call)
+        begin_coordinator(analysis);
+}
+
+static void begin_turns(struct analysis *analysis)
+{
+    struct analyst *analyst = analysis->analyst;
+    struct analysis *before = analyst->running;
+    analysis->left = ANALYSTS;
+    analysis->starting = true;
+    analyst->running = analysis;
+    for (unsigned i = 0; i < ANALYSTS; i++)
+        begin_turn(analysis, (enum agent_kind)i);
+    analyst->running = before;
+    analysis->starting = false;
+    if (analysis->left == 0)
+        begin_coordinator(analysis);
+}
+
+static void looked_up(struct analysis *analysis, struct str json)
+{
+    if (json.len && analysis_result_kept(analysis, json))
+        finish(analysis);
+    else
+        begin_turns(analysis);
+}
+
+/* No agents: the job is done all the same, and says so. */
+static void without_agents(struct errand *errand)
+{
+    errand->agent_analyses = no_object;
+    errand->analysis = STR("{\"status\":\"failed\",\"provider\":\"rules\",\"claims\":[],\"verdict\":"
+                           "\"not_evaluable\",\"confidence\":0,\"error\":\"the agents do not load\"}");
+    errand_return(errand);
+}
+
+void analyst_take(struct analyst *analyst, struct ruleset *set, struct errand *errand)
+{
+    struct agents_state *state = state_of(analyst, set);
+    struct buf view = BUF_EMPTY;
+    if (state == NULL) {
+        without_agents(errand);
+        return;
+    }
+    struct analysis *analysis = mem_zalloc(1, sizeof(*analysis));
+    analysis->analyst = analyst;
+    analysis->errand = errand;
+    analysis->state = state;
+    state->users++;
+    for (unsigned i = 0; i < AGENT_COUNT; i++)
+        analysis->turns[i] = (struct turn){
+            .analysis = analysis, .kind = (enum agent_kind)i, .gathered = no_object};
+    enter(analyst, analysis);
+    threat_json(errand->threat, false, &view);
+    analysis->view = arena_dup(errand->arena, buf_str(&view));
+    buf_free(&view);
+    analysis->threat = json_parse(analysis->view, NULL, NULL);
+    analysis_evidence(analysis);
+    analysis->limit = timer_new(analyst->options.loop, limit_passed, analysis);
+    timer_start(analysis->limit, GATHER_LIMIT_NS, false);
+    errand->model_status = AI_ANSWERED;
+    analysis_cache_key(analysis);
+    if (errand->stage != JOB_MODEL || !analyst->provider || !analysis_look_up(analysis, looked_up))
+        begin_turns(analysis);
+}
+
+void analyst_stop(struct analyst *analyst)
+{
+    while (analyst->first) {
+        struct errand *errand = analyst->first->errand;
+        analysis_free(analyst->first);
+        errand_drop(errand);
+    }
+}

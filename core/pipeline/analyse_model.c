@@ -1,0 +1,282 @@
+/* What a model is asked, and what is left of its answer. */
+#include <stdio.h>
+
+#include "base/log.h"
+#include "pipeline/analyse_impl.h"
+
+#define CONTEXT_MAX (16 << 10) /* bytes of what an agent gathered that a model gets */
+#define TRIES_MAX   2          /* an answer that fails its checks is asked for once more */
+
+void analysis_evidence(struct analysis *analysis)
+{
+    struct analyst *analyst = analysis->analyst;
+    struct redact_options redact = {.personal_fields = (const char *const *)analyst->personal,
+                                    .personal_count = analyst->personal_count};
+    char nonce[EVIDENCE_NONCE_HEX + 1];
+    analysis->redact = redact_new(&redact);
+    evidence_nonce(nonce);
+    struct evidence_options options = {.nonce = str_from(nonce), .redact = analysis->redact};
+    analysis->block = evidence_block_new(analysis->threat, &options, NULL);
+    INVARIANT(analysis->block); /* the threat is our own */
+    analysis->sent = analysis->block;
+    if (analysis->errand->since_evidence == 0)
+        return;
+    options.since = analysis->errand->since_evidence;
+    analysis->sent = evidence_block_new(analysis->threat, &options, NULL);
+}
+
+/* ---- the prompt ---- */
+
+/* What the agent gathered comes from people and lists: fenced like evidence, in one line. */
+static void put_gathered(struct turn *turn, struct buf *out)
+{
+    struct buf redacted = BUF_EMPTY;
+    char nonce[EVIDENCE_NONCE_HEX + 1];
+    if (turn->gathered.len <= 2)
+        return;
+    evidence_nonce(nonce);
+    redact_text(turn->analysis->redact, turn->gathered, &redacted);
+    buf_printf(out, "\n<<<CONTEXT %s>>>\n", nonce);
+    evidence_print_value(out, buf_str(&redacted), CONTEXT_MAX);
+    buf_printf(out, "\n<<<END %s>>>\n", nonce);
+    buf_free(&redacted);
+}
+
+struct prompt_texts {
+    struct buf system, user;
+};
+
+static bool make_prompt(struct turn *turn, struct prompt_texts *texts)
+{
+    struct analysis *analysis = turn->analysis;
+    struct agent_call call = {turn->kind, analysis->view, turn->gathered, analysis->errand->arena};
+    char reason[POLICY_REASON];
+    struct str answer, system, user;
+    if (agents_prompt(analysis->state->agents, &call, &answer, reason) != 0)
+        return false;
+    struct json *json = json_parse(answer, NULL, NULL);
+    bool ok = json_get_str(json, "system", &system) && json_get_str(json, "user", &user);
+    if (ok) {
+        redact_text(analysis->redact, system, &texts->system);
+        redact_text(analysis->redact, user, &texts->user);
+        buf_puts(&texts->user, "\n\n");
+        buf_put(&texts->user, evidence_block_text(analysis->sent));
+        put_gathered(turn, &texts->user);
+    }
+    json_free(json);
+    return ok;
+}
+
+static void on_reply(const struct ai_reply *reply, void *arg);
+
+static bool may_ask(const struct turn *turn)
+{
+    const struct analysis *analysis = turn->analysis;
+    return analysis->analyst->provider && analysis->errand->stage == JOB_MODEL &&
+           !(analysis->errand->agents_without_model & 1u << turn->kind) &&
+           analysis->state->set->agents[turn->kind].has_prompt;
+}
+
+bool turn_ask_model(struct turn *turn)
+{
+    struct prompt_texts texts = {BUF_EMPTY, BUF_EMPTY};
+    bool asked = may_ask(turn) && make_prompt(turn, &texts);
+    if (asked) {
+        const struct agent *agent = &turn->analysis->state->set->agents[turn->kind];
+        struct ai_prompt prompt = {.system = buf_str(&texts.system),
+                                   .user = buf_str(&texts.user),
+                                   .schema_name = str_from(agent_names[turn->kind]),
+                                   .schema = agent->schema,
+                                   .max_tokens = agent->max_tokens,
+                                   .timeout_ns = agent->timeout_ns};
+        turn->tries++;
+        turn->analysis->errand->asked_model = true;
+        turn->call = provider_ask(turn->analysis->analyst->provider, &prompt, on_reply, turn);
+    }
+    buf_free(&texts.system);
+    buf_free(&texts.user);
+    return asked;
+}
+
+/* ---- the answer ---- */
+
+static bool is_technique(struct str id, void *arg)
+{
+    const struct ruleset *set = arg;
+    struct str name, tactics;
+    return ruleset_technique(set, id, &name, &tactics);
+}
+
+/* Pseudonyms back to what they stand for, in each text of the value. */
+static void print_restored(const struct redact *redact, const struct json *value, struct buf *out)
+{
+    struct str key, text;
+    const struct json *member;
+    void *at = NULL;
+    bool first = true;
+    switch (json_kind(value)) {
+    case JSON_KIND_STRING: {
+        struct buf restored = BUF_EMPTY;
+        json_as_str(value, &text);
+        redact_restore(redact, text, &restored);
+        buf_json_string(out, buf_str(&restored));
+        buf_free(&restored);
+        break;
+    }
+    case JSON_KIND_ARRAY:
+        for (size_t i = 0; i < json_count(value); i++) {
+            buf_putc(out, i ? ',' : '[');
+            print_restored(redact, json_item(value, i), out);
+        }
+        buf_puts(out, json_count(value) ? "]" : "[]");
+        break;
+    case JSON_KIND_OBJECT:
+        buf_putc(out, '{');
+        for (; json_next(value, &at, &key, &member); first = false) {
+            if (!first)
+                buf_putc(out, ',');
+            buf_json_string(out, key);
+            buf_putc(out, ':');
+            print_restored(redact, member, out);
+        }
+        buf_putc(out, '}');
+        break;
+    default:
+        json_print(value, out);
+    }
+}
+
+static void set_text(struct buf *object, const char *key, const char *value)
+{
+    struct buf json = BUF_EMPTY, next = BUF_EMPTY;
+    buf_json_string(&json, str_from(value));
+    threat_extra_set(&next, buf_str(object), str_from(key), buf_str(&json));
+    buf_free(&json);
+    buf_free(object);
+    *object = next;
+}
+
+/* The cleaned answer, as a finding of this agent. */
+static struct str finding_of(struct turn *turn, const struct answer *answer, const char *provider,
+                             const char *status)
+{
+    struct analysis *analysis = turn->analysis;
+    struct json *json = json_parse(buf_str(&answer->json), NULL, NULL);
+    struct buf finding = BUF_EMPTY, counts = BUF_EMPTY, next = BUF_EMPTY;
+    print_restored(analysis->redact, json, &finding);
+    json_free(json);
+    set_text(&finding, "provider", provider);
+    set_text(&finding, "status", status);
+    if (answer_dropped_total(&answer->dropped)) {
+        answer_dropped_print(&answer->dropped, &counts);
+        threat_extra_set(&next, buf_str(&finding), STR("dropped"), buf_str(&counts));
+        buf_free(&finding);
+        finding = next;
+    }
+    struct str kept = arena_dup(analysis->errand->arena, buf_str(&finding));
+    buf_free(&finding);
+    buf_free(&counts);
+    return kept;
+}
+
+static int check(struct turn *turn, struct str content, bool offline, struct answer *answer, struct err *err)
+{
+    const struct analysis *analysis = turn->analysis;
+    struct ruleset *set = analysis->state->set;
+    struct str schema_text = offline ? STR("") : set->agents[turn->kind].schema;
+    struct json *schema = schema_text.len ? json_parse(schema_text, NULL, NULL) : NULL;
+    struct answer_options options = {.evidence = offline ? analysis->block : analysis->sent,
+                                     .schema = schema,
+                                     .verdict_required = turn->kind == AGENT_COORDINATOR,
+                                     .offline = offline,
+                                     .known_technique = is_technique,
+                                     .arg = set};
+    int rc = answer_check(content, &options, answer, err);
+    json_free(schema);
+    return rc;
+}
+
+void turn_offline(struct turn *turn, const char *why)
+{
+    struct analysis *analysis = turn->analysis;
+    struct agent_call call = {turn->kind, analysis->view, turn->gathered, analysis->errand->arena};
+    const char *status = why[0] ? why : "complete";
+    char reason[POLICY_REASON];
+    struct answer answer = {0};
+    struct err err = {0};
+    struct str json;
+    struct buf failed = BUF_EMPTY;
+    if (agents_offline(analysis->state->agents, &call, &json, reason) == 0 &&
+        check(turn, json, true, &answer, &err) == 0) {
+        struct str finding = finding_of(turn, &answer, "rules", status);
+        answer_release(&answer);
+        turn_finish(turn, finding);
+        return;
+    }
+    LOG(LOG_DEBUG, "agent.offline_failed", log_text("agent", agent_names[turn->kind]));
+    answer_release(&answer);
+    buf_puts(&failed, "{\"claims\":[],\"confidence\":0,\"provider\":\"rules\",\"status\":\"failed\"");
+    buf_json_kstr(&failed, "error", str_from(err.code ? err.message : reason));
+    buf_putc(&failed, '}');
+    struct str finding = arena_dup(analysis->errand->arena, buf_str(&failed));
+    buf_free(&failed);
+    turn_finish(turn, finding);
+}
+
+static void count_usage(struct turn *turn, const struct ai_reply *reply)
+{
+    struct errand *errand = turn->analysis->errand;
+    struct errand_usage *usage = &errand->usage[turn->kind];
+    usage->agent = turn->kind;
+    usage->calls += reply->attempts;
+    usage->failures += reply->status != AI_ANSWERED;
+    usage->prompt_tokens += (uint64_t)reply->prompt_tokens;
+    usage->completion_tokens += (uint64_t)reply->completion_tokens;
+    snprintf(errand->model, sizeof(errand->model), "%.*s", STR_ARG(reply->model));
+    if (reply->retry_after_ns > errand->retry_after_ns)
+        errand->retry_after_ns = reply->retry_after_ns;
+}
+
+/* How it ended for the threat as a whole: an outage of one agent counts for all. */
+static void note_status(struct turn *turn, enum ai_status status)
+{
+    struct errand *errand = turn->analysis->errand;
+    if (ai_status_is_outage(status) || turn->kind == AGENT_COORDINATOR)
+        if (!ai_status_is_outage(errand->model_status) || errand->model_status == AI_ANSWERED)
+            errand->model_status = status;
+}
+
+static void take_answer(struct turn *turn, const struct answer *answer)
+{
+    struct errand *errand = turn->analysis->errand;
+    turn->by_model = true;
+    errand->injection |= answer->injection_suspected;
+    if (turn->kind != AGENT_COORDINATOR)
+        return;
+    errand->answered = true;
+    errand->answer = *answer;
+    errand->answer.json = BUF_EMPTY;
+}
+
+static void on_reply(const struct ai_reply *reply, void *arg)
+{
+    struct turn *turn = arg;
+    struct answer answer = {0};
+    struct err err = {0};
+    turn->call = NULL;
+    count_usage(turn, reply);
+    note_status(turn, reply->status);
+    if (reply->status != AI_ANSWERED) {
+        turn_offline(turn, ai_status_name(reply->status));
+    } else if (check(turn, reply->content, false, &answer, &err) == 0) {
+        take_answer(turn, &answer);
+        struct str finding = finding_of(turn, &answer, "model", "complete");
+        answer_release(&answer);
+        turn_finish(turn, finding);
+        return;
+    } else if (turn->tries >= TRIES_MAX || !turn_ask_model(turn)) {
+        note_status(turn, AI_MALFORMED);
+        turn_offline(turn, "not_evaluable");
+    }
+    answer_release(&answer);
+}

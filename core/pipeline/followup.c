@@ -1,0 +1,635 @@
+#include "pipeline/followup_impl.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/json.h"
+#include "base/log.h"
+#include "pipeline/worker_errand.h"
+
+#define FINDINGS_AT_ONCE 64  /* analyses without a model, over all workers */
+#define LOOKS_AT_ONCE    256 /* triages again */
+#define LOOK_EVERY_NS    NS_PER_S
+#define TIMERS_EVERY_NS  NS_PER_S
+#define TIMERS_AT_ONCE   100
+#define CLAIMS_AT_ONCE   128   /* a transaction */
+#define GROWN_TIMES      4     /* a threat so many times as large is analysed again */
+#define TOKENS_GUESS     12000 /* of an analysis, before one was seen */
+
+/* ---- life ---- */
+
+static int restore_use(const struct ai_usage *usage, void *arg)
+{
+    struct followup *f = arg;
+    int64_t now = clock_now(f->clock);
+    struct budget_use use = {.requests = (int64_t)usage->calls,
+                             .prompt_tokens = (int64_t)usage->prompt_tokens,
+                             .completion_tokens = (int64_t)usage->completion_tokens,
+                             .micros = (int64_t)usage->cost_micros};
+    struct str names[BUDGET_KINDS] = {[BUDGET_ALL] = STR(""),
+                                      [BUDGET_RULE] = usage->rule,
+                                      [BUDGET_AGENT] = usage->agent,
+                                      [BUDGET_MODEL] = usage->model};
+    for (unsigned kind = 0; kind < BUDGET_KINDS; kind++)
+        budget_restore(f->budget, now, &(struct budget_row){now, (enum budget_kind)kind, names[kind], use});
+    return 0;
+}
+
+static int open_budget(struct followup *f, struct err *err)
+{
+    const struct ai_settings *s = &f->settings;
+    char day[32];
+    f->budget = budget_new();
+    f->mean_tokens = TOKENS_GUESS;
+    budget_set_limit(f->budget, BUDGET_ALL, STR(""), (struct budget_limit){s->tokens_day, s->micros_day});
+    budget_set_limit(f->budget, BUDGET_RULE, STR(""), (struct budget_limit){s->rule_tokens_day, 0});
+    budget_set_limit(f->budget, BUDGET_AGENT, STR(""), (struct budget_limit){s->agent_tokens_day, 0});
+    budget_set_price(f->budget, STR(""), s->prompt_price, s->completion_price);
+    time_print(clock_now(f->clock), day);
+    return store_usage_today(f->store, (struct str){day, 10}, restore_use, f, err);
+}
+
+static int queue_stored(const struct store_job *job, void *arg)
+{
+    struct followup *f = arg;
+    if (!map_get(f->busy, str_from(job->threat_id)) && (job->stage == JOB_FINDINGS || f->has_model))
+        followup_queue(f, job);
+    return 0;
+}
+
+struct followup *followup_new(struct writer *writer, const struct ai_settings *settings, struct err *err)
+{
+    struct followup *f = mem_zalloc(1, sizeof(*f));
+    f->writer = writer;
+    f->store = writer_store(writer);
+    f->clock = writer_clock(writer);
+    if (settings)
+        f->settings = *settings;
+    f->has_model = f->settings.url && f->settings.url[0];
+    f->busy = map_new();
+    f->again = map_new();
+    for (unsigned i = 0; i < STAGES; i++)
+        f->queues[i] = ai_queue_new(0);
+    breaker_init(&f->breaker, 0, 0, 0);
+    if (open_budget(f, err) == 0 && store_load_jobs(f->store, queue_stored, f, err) == 0)
+        return f;
+    followup_free(f);
+    return NULL;
+}
+
+static void drop_errands(struct errand **errands, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        errand_drop(errands[i]);
+}
+
+void followup_free(struct followup *f)
+{
+    if (f == NULL)
+        return;
+    for (unsigned i = 0; i < STAGES; i++)
+        ai_queue_free(f->queues[i], free);
+    drop_errands(f->claimed.items, f->claimed.count);
+    drop_errands(f->outgoing.items, f->outgoing.count);
+    for (size_t i = 0; i < f->unsent.count; i++)
+        worker_drop_news(f->unsent.items[i].mail);
+    vec_free(&f->put);
+    vec_free(&f->claimed);
+    vec_free(&f->outgoing);
+    vec_free(&f->unsent);
+    verdict_news_free(f->news);
+    map_free(f->busy, NULL);
+    map_free(f->again, NULL);
+    budget_free(f->budget);
+    free(f);
+}
+
+void followup_open(struct followup *f, struct worker **workers, unsigned count)
+{
+    f->workers = workers;
+    atomic_store(&f->worker_count, count);
+}
+
+void followup_close(struct followup *f)
+{
+    atomic_store(&f->closed, true);
+}
+
+static bool is_open(const struct followup *f)
+{
+    return atomic_load(&f->worker_count) > 0 && !atomic_load(&f->closed);
+}
+
+/* ---- queues ---- */
+
+/* What the queue has no room for stays in the store and is looked for when there is room again. */
+void followup_queue(struct followup *f, const struct store_job *job)
+{
+    struct queue_job displaced = {0};
+    struct queue_job entry = {.id = str_from(job->threat_id),
+                              .severity = job->severity,
+                              .queued_ns = job->created_ns,
+                              .not_before_ns = job->not_before_ns,
+                              .data = mem_dup(job, sizeof(*job))};
+    switch (ai_queue_push(f->queues[job->stage], &entry, &displaced)) {
+    case QUEUE_ADDED:
+        return;
+    case QUEUE_DUPLICATE:
+        free(entry.data);
+        return;
+    case QUEUE_DISPLACED:
+    case QUEUE_REFUSED:
+        free(displaced.data);
+        f->overflow[job->stage] = true;
+    }
+}
+
+static void refill(struct followup *f, enum job_stage stage)
+{
+    struct err err = {0};
+    if (!f->overflow[stage] || ai_queue_depth(f->queues[stage]) > AI_QUEUE_CAPACITY / 2)
+        return;
+    f->overflow[stage] = false;
+    if (store_load_jobs(f->store, queue_stored, f, &err) != 0)
+        LOG_ERR(LOG_WARN, "analysis.refill", &err);
+}
+
+int followup_put_job(struct followup *f, const struct store_job *job, struct err *err)
+{
+    if (store_put_job(f->store, job, err) != 0)
+        return -1;
+    vec_push(&f->put, *job);
+    return 0;
+}
+
+static struct store_job job_for(const struct followup *f, const struct threat *threat, enum job_stage stage)
+{
+    struct store_job job = {.stage = stage,
+                            .severity = threat->severity,
+                            .created_ns = clock_now(f->clock),
+                            .event_count = threat->event_count};
+    memcpy(job.threat_id, threat->id, sizeof(job.threat_id));
+    return job;
+}
+
+int followup_analyse(struct followup *f, const struct threat *threat, struct err *err)
+{
+    struct store_job job = job_for(f, threat, JOB_FINDINGS);
+    return followup_put_job(f, &job, err);
+}
+
+/* ---- what a stored threat asks for ---- */
+
+static bool get_number(struct str extra, const char *member, const char *key, int64_t *out)
+{
+    struct str json;
+    if (!threat_extra_get(extra, str_from(member), &json))
+        return false;
+    struct json *object = json_parse(json, NULL, NULL);
+    bool found = json_get_int(object, key, out);
+    json_free(object);
+    return found;
+}
+
+/* Of the platform itself, of a candidate rule, or hidden by an exception: nobody has to look into it. */
+static bool is_watched(const struct threat *threat)
+{
+    return !threat->shadow && !threat->suppressed && !str_is(threat->type, "platform");
+}
+
+static bool has_job(const struct followup *f, const struct threat *threat)
+{
+    struct str id = str_from(threat->id);
+    return map_get(f->busy, id) || ai_queue_has(f->queues[JOB_FINDINGS], id) ||
+           ai_queue_has(f->queues[JOB_MODEL], id);
+}
+
+/* One analysis per threat; one that has grown a lot since gets another, of what is new. */
+static int store_job(struct followup *f, const struct threat *threat, struct err *err)
+{
+    int64_t analysed = 0, until = 0;
+    struct store_job job = job_for(f, threat, JOB_FINDINGS);
+    if (has_job(f, threat))
+        return 0;
+    if (get_number(threat->extra, "analysis", "event_count", &analysed)) {
+        if (threat->status == STATUS_RESOLVED || threat->event_count < (uint64_t)analysed * GROWN_TIMES)
+            return 0;
+        if (get_number(threat->extra, "analysis", "evidence_until", &until) && until > 0)
+            job.since_evidence = (uint32_t)until;
+    }
+    return followup_put_job(f, &job, err);
+}
+
+static int store_timer(struct followup *f, const struct threat *threat, struct err *err)
+{
+    int64_t minutes;
+    if (!get_number(threat->extra, "response_plan", "auto_escalate_after_minutes", &minutes))
+        return 0;
+    return store_set_timer(f->store, threat->id, threat->created_ns + minutes * 60 * NS_PER_S, err);
+}
+
+/* Triage noted how the threat stood when it looked. */
+static bool is_triaged(const struct threat *threat)
+{
+    int64_t events, version;
+    return get_number(threat->extra, "triaged", "event_count", &events) &&
+           get_number(threat->extra, "triaged", "version", &version) &&
+           (uint64_t)events == threat->event_count && (uint64_t)version == threat->version;
+}
+
+void followup_again(struct followup *f, const char *threat_id)
+{
+    map_put(f->again, str_from(threat_id), f);
+}
+
+int followup_store(struct followup *f, const struct threat *threat, bool is_new, struct err *err)
+{
+    if (!is_watched(threat))
+        return 0;
+    if (!is_triaged(threat))
+        followup_again(f, threat->id);
+    if (is_new && store_timer(f, threat, err) != 0)
+        return -1;
+    return store_job(f, threat, err);
+}
+
+/* ---- verdicts ---- */
+
+int followup_verdict(struct followup *f, const struct threat *threat, enum threat_verdict was,
+                     struct err *err)
+{
+    struct verdict_step steps[VERDICT_STEPS_MAX];
+    size_t count = verdict_steps(threat, was, threat->verdict, steps);
+    double minutes = (double)(clock_now(f->clock) - threat->created_ns) / (60.0 * (double)NS_PER_S);
+    struct verdict_key rule = {threat->customer, threat->rule_id, STR("")};
+    for (size_t i = 0; i < count; i++) {
+        struct verdict_key key = {steps[i].customer, steps[i].rule_id, steps[i].entity};
+        if (store_add_verdict(f->store, &key, steps[i].verdict, steps[i].delta, err) != 0)
+            return -1;
+    }
+    if (was != threat->verdict && (store_add_scorecard(f->store, &rule, was, -1, -1, err) != 0 ||
+                                   store_add_scorecard(f->store, &rule, threat->verdict, 1,
+                                                       was == VERDICT_NONE ? minutes : -1, err) != 0))
+        return -1;
+    if (f->news == NULL)
+        f->news = verdict_news_new();
+    verdict_news_add(f->news, steps, count);
+    return 0;
+}
+
+/* ---- claims ---- */
+
+static int claim(struct followup *f, const struct store_job *job, unsigned without_model, struct err *err)
+{
+    struct err missing = {0};
+    uint32_t number;
+    struct threat *threat = book_find(writer_book(f->writer), str_from(job->threat_id), &missing);
+    if (threat == NULL && missing.code != ERR_NOT_FOUND) {
+        *err = missing;
+        return -1;
+    }
+    if (threat == NULL || store_claim_job(f->store, job->threat_id, job->stage, &number, &missing) != 0) {
+        if (missing.code == ERR_NOT_FOUND) /* the threat went, and its jobs with it */
+            return 0;
+        *err = missing;
+        return -1;
+    }
+    struct errand *errand = errand_new(f->writer, ERRAND_ANALYSIS, threat);
+    if (errand == NULL) { /* our own box is full: the claim ends with the next one */
+        followup_queue(f, job);
+        return 0;
+    }
+    errand->stage = job->stage;
+    errand->claim = number;
+    errand->attempts = job->attempts + 1;
+    errand->since_evidence = job->since_evidence;
+    errand->agents_without_model = without_model;
+    followup_expect(errand);
+    vec_push(&f->claimed, errand);
+    map_put(f->busy, str_from(job->threat_id), f);
+    f->in_work[job->stage]++;
+    return 0;
+}
+
+static int claim_findings(struct followup *f, int64_t now, struct err *err)
+{
+    struct queue_job entry;
+    refill(f, JOB_FINDINGS);
+    while (f->in_work[JOB_FINDINGS] < FINDINGS_AT_ONCE && f->claimed.count < CLAIMS_AT_ONCE &&
+           ai_queue_take(f->queues[JOB_FINDINGS], now, &entry)) {
+        struct store_job job = *(struct store_job *)entry.data;
+        free(entry.data);
+        if (map_get(f->busy, str_from(job.threat_id))) { /* its model is still at work: after that */
+            job.not_before_ns = now + NS_PER_S;
+            followup_queue(f, &job);
+        } else if (claim(f, &job, 0, err) != 0) {
+            followup_queue(f, &job);
+            return -1;
+        }
+    }
+    return 0;
+}
+
+/* Which agents must do without the model today. False: all must; the job waits for the next day. */
+static bool within_budget(struct followup *f, struct str rule, int64_t now, unsigned *without)
+{
+    *without = 0;
+    for (unsigned i = 0; i < AGENT_COUNT; i++) {
+        struct budget_key key = {rule, str_from(agent_names[i]), str_from(f->settings.model)};
+        enum budget_kind which;
+        if (budget_admits(f->budget, now, &key, f->mean_tokens / AGENT_COUNT, &which))
+            continue;
+        if (which != BUDGET_AGENT)
+            return false;
+        *without |= 1u << i;
+    }
+    return true;
+}
+
+static int claim_model(struct followup *f, struct store_job *job, int64_t now, struct err *err)
+{
+    struct err missing = {0};
+    unsigned without;
+    struct threat *threat = book_find(writer_book(f->writer), str_from(job->threat_id), &missing);
+    if (threat && !within_budget(f, threat->rule_id, now, &without)) {
+        job->not_before_ns = budget_next_reset(now);
+        followup_queue(f, job);
+        f->held_until = job->not_before_ns;
+        return store_delay_job(f->store, job->threat_id, JOB_MODEL, 0, job->not_before_ns, NULL), 0;
+    }
+    return claim(f, job, threat ? without : 0, err);
+}
+
+static int claim_models(struct followup *f, int64_t now, struct err *err)
+{
+    struct queue_job entry;
+    unsigned most = f->settings.concurrency ? f->settings.concurrency : 1;
+    if (f->held_until && now >= f->held_until)
+        f->held_until = 0;
+    refill(f, JOB_MODEL);
+    while (f->has_model && f->in_work[JOB_MODEL] < most && f->claimed.count < CLAIMS_AT_ONCE &&
+           ai_queue_next_at(f->queues[JOB_MODEL], now) <= now &&
+           breaker_admits(&f->breaker, clock_monotonic())) {
+        unsigned before = f->in_work[JOB_MODEL];
+        if (!ai_queue_take(f->queues[JOB_MODEL], now, &entry))
+            break;
+        struct store_job job = *(struct store_job *)entry.data;
+        free(entry.data);
+        int rc = claim_model(f, &job, now, err);
+        if (f->in_work[JOB_MODEL] == before)
+            breaker_abandoned(&f->breaker);
+        if (rc != 0) {
+            followup_queue(f, &job);
+            return -1;
+        }
+    }
+    return 0;
+}
+
+/* ---- timers ---- */
+
+struct due {
+    VEC(struct store_job) timers; /* threat_id and created_ns, the time that was set */
+};
+
+static int note_due(const char *threat_id, int64_t at_ns, void *arg)
+{
+    struct due *due = arg;
+    struct store_job timer = {.created_ns = at_ns};
+    memcpy(timer.threat_id, threat_id, sizeof(timer.threat_id));
+    vec_push(&due->timers, timer);
+    return 0;
+}
+
+static int escalate(struct followup *f, const char *threat_id, int64_t at_ns, struct err *err)
+{
+    struct err missing = {0};
+    bool taken;
+    if (store_take_timer(f->store, threat_id, at_ns, &taken, err) != 0)
+        return -1;
+    struct threat *threat = taken ? book_find(writer_book(f->writer), str_from(threat_id), &missing) : NULL;
+    if (threat == NULL || threat->status == STATUS_RESOLVED || threat->status == STATUS_ESCALATED ||
+        threat->verdict != VERDICT_NONE)
+        return 0;
+    if (store_audit(f->store, clock_now(f->clock), STR("lunette"), STR("threat.escalate"),
+                    str_from(threat_id), STR("{\"reason\":\"half of the SLA has passed\"}"), err) != 0)
+        return -1;
+    threat->status = STATUS_ESCALATED;
+    threat->version++;
+    book_touch(writer_book(f->writer), threat);
+    atomic_fetch_add(&f->escalated, 1);
+    return 0;
+}
+
+static int escalate_due(struct followup *f, int64_t now, struct err *err)
+{
+    struct due due = {0};
+    int rc = store_due_timers(f->store, now, TIMERS_AT_ONCE, note_due, &due, err);
+    for (size_t i = 0; i < due.timers.count && rc == 0; i++)
+        rc = escalate(f, due.timers.items[i].threat_id, due.timers.items[i].created_ns, err);
+    if (due.timers.count < TIMERS_AT_ONCE)
+        f->timers_at = clock_monotonic() + TIMERS_EVERY_NS;
+    vec_free(&due.timers);
+    return rc;
+}
+
+static bool timers_due(struct followup *f, int64_t mono)
+{
+    struct due due = {0};
+    if (mono < f->timers_at)
+        return false;
+    store_due_timers(f->store, clock_now(f->clock), 1, note_due, &due, NULL);
+    bool any = due.timers.count > 0;
+    vec_free(&due.timers);
+    if (!any)
+        f->timers_at = mono + TIMERS_EVERY_NS;
+    return any;
+}
+
+/* ---- triage again ---- */
+
+static void look_again(struct followup *f, int64_t mono)
+{
+    struct str id;
+    void *unused;
+    size_t at = 0;
+    if (mono - f->looked_at < LOOK_EVERY_NS)
+        return;
+    f->looked_at = mono;
+    struct map *again = f->again;
+    f->again = map_new();
+    while (map_next(again, &at, &id, &unused)) {
+        struct threat *threat = book_find(writer_book(f->writer), id, NULL);
+        struct errand *errand = threat && f->looking < LOOKS_AT_ONCE
+                                    ? errand_new(f->writer, ERRAND_TRIAGE, threat)
+                                    : NULL;
+        if (errand) {
+            f->looking++;
+            followup_expect(errand);
+            vec_push(&f->outgoing, errand);
+        } else if (threat) {
+            map_put(f->again, id, f);
+        }
+    }
+    map_free(again, NULL);
+}
+
+void followup_dry_run(struct followup *f, const struct threat *threat, const struct plan_action *action)
+{
+    struct errand *errand = errand_new(f->writer, ERRAND_DRY_RUN, threat);
+    if (errand == NULL)
+        return;
+    errand->action_type = arena_dup(errand->arena, action->type);
+    errand->action_id = arena_dup(errand->arena, action->id);
+    errand->action = arena_dup(errand->arena, action->json);
+    followup_expect(errand);
+    vec_push(&f->outgoing, errand);
+}
+
+static void show_state(struct followup *f)
+{
+    unsigned most = f->settings.concurrency ? f->settings.concurrency : 1;
+    for (unsigned i = 0; i < STAGES; i++) {
+        atomic_store(&f->queued[i], ai_queue_depth(f->queues[i]));
+        atomic_store(&f->working[i], f->in_work[i]);
+    }
+    atomic_store(&f->looks, map_count(f->again) + f->looking);
+    atomic_store(&f->eta_ns, ai_queue_eta(f->queues[JOB_MODEL], ai_queue_depth(f->queues[JOB_MODEL]), most));
+    atomic_store(&f->breaker_state, breaker_state(&f->breaker, clock_monotonic()));
+    atomic_store(&f->over_budget, f->held_until != 0);
+}
+
+/* ---- handing out ---- */
+
+static void send(struct followup *f, struct mail *mail, struct worker *worker)
+{
+    if (!worker_post(worker, mail))
+        vec_push(&f->unsent, ((struct mail_to){worker, mail}));
+}
+
+static void send_errand(struct followup *f, struct errand *errand)
+{
+    unsigned count = atomic_load(&f->worker_count);
+    errand->mail.deliver = worker_deliver_errand;
+    send(f, &errand->mail, f->workers[f->turn++ % count]);
+}
+
+static void send_unsent(struct followup *f)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < f->unsent.count; i++)
+        if (!worker_post(f->unsent.items[i].worker, f->unsent.items[i].mail))
+            f->unsent.items[kept++] = f->unsent.items[i];
+    f->unsent.count = kept;
+}
+
+static void send_all(struct followup *f)
+{
+    if (!is_open(f))
+        return;
+    send_unsent(f);
+    for (size_t i = 0; i < f->outgoing.count; i++)
+        send_errand(f, f->outgoing.items[i]);
+    f->outgoing.count = 0;
+}
+
+bool followup_due(struct followup *f, int64_t mono)
+{
+    int64_t now = clock_now(f->clock);
+    unsigned most = f->settings.concurrency ? f->settings.concurrency : 1;
+    if (is_open(f))
+        look_again(f, mono);
+    send_all(f);
+    show_state(f);
+    if (!is_open(f))
+        return false;
+    return timers_due(f, mono) ||
+           (f->in_work[JOB_FINDINGS] < FINDINGS_AT_ONCE &&
+            ai_queue_next_at(f->queues[JOB_FINDINGS], now) <= now) ||
+           (f->has_model && f->in_work[JOB_MODEL] < most &&
+            ai_queue_next_at(f->queues[JOB_MODEL], now) <= now &&
+            breaker_retry_at(&f->breaker, mono) <= mono);
+}
+
+int followup_work(struct followup *f, struct err *err)
+{
+    int64_t now = clock_now(f->clock);
+    if (!is_open(f))
+        return 0;
+    if (clock_monotonic() >= f->timers_at && escalate_due(f, now, err) != 0)
+        return -1;
+    return claim_findings(f, now, err) || claim_models(f, now, err) ? -1 : 0;
+}
+
+void followup_committed(struct followup *f)
+{
+    for (size_t i = 0; i < f->put.count; i++)
+        followup_queue(f, &f->put.items[i]);
+    f->put.count = 0;
+    for (size_t i = 0; i < f->claimed.count; i++)
+        vec_push(&f->outgoing, f->claimed.items[i]);
+    f->claimed.count = 0;
+    if (f->news && atomic_load(&f->worker_count)) {
+        for (unsigned i = 0; i < atomic_load(&f->worker_count); i++)
+            send(f, verdict_news_mail(f->news), f->workers[i]);
+    }
+    verdict_news_free(f->news);
+    f->news = NULL;
+    send_all(f);
+    show_state(f);
+}
+
+void followup_free_place(struct followup *f, const struct errand *errand)
+{
+    if (errand->kind == ERRAND_TRIAGE)
+        f->looking--;
+    if (errand->kind != ERRAND_ANALYSIS)
+        return;
+    f->in_work[errand->stage]--;
+    map_take(f->busy, str_from(errand->threat->id));
+}
+
+void followup_requeue(struct followup *f, const struct errand *errand)
+{
+    struct store_job job = job_for(f, errand->threat, errand->stage);
+    job.attempts = errand->attempts - 1;
+    job.since_evidence = errand->since_evidence;
+    followup_queue(f, &job);
+}
+
+/* The claims were never made: the jobs go back to where they were. */
+void followup_rolled_back(struct followup *f)
+{
+    for (size_t i = 0; i < f->claimed.count; i++) {
+        struct errand *errand = f->claimed.items[i];
+        if (errand->stage == JOB_MODEL)
+            breaker_abandoned(&f->breaker);
+        followup_free_place(f, errand);
+        followup_requeue(f, errand);
+        errand_drop(errand);
+    }
+    f->claimed.count = f->put.count = 0;
+    verdict_news_free(f->news);
+    f->news = NULL;
+}
+
+/* ---- any thread ---- */
+
+void followup_state(const struct followup *f, struct followup_state *state)
+{
+    *state = (struct followup_state){
+        .queued_findings = atomic_load(&f->queued[JOB_FINDINGS]),
+        .queued_model = atomic_load(&f->queued[JOB_MODEL]),
+        .in_work = atomic_load(&f->working[JOB_FINDINGS]),
+        .in_work_model = atomic_load(&f->working[JOB_MODEL]),
+        .looks = atomic_load(&f->looks),
+        .eta_ns = atomic_load(&f->eta_ns),
+        .has_model = f->has_model,
+        .breaker = breaker_state_name((enum breaker_state)atomic_load(&f->breaker_state)),
+        .over_budget = atomic_load(&f->over_budget),
+        .done = atomic_load(&f->done),
+        .failed = atomic_load(&f->failed),
+        .cached = atomic_load(&f->cached),
+        .retried = atomic_load(&f->retried),
+        .escalated = atomic_load(&f->escalated)};
+}

@@ -1,0 +1,191 @@
+#include "pipeline/worker_errand.h"
+
+#include <stdlib.h>
+
+#include "base/log.h"
+#include "pipeline/analyse.h"
+#include "pipeline/worker_impl.h"
+
+bool worker_post(struct worker *w, struct mail *mail)
+{
+    return mailbox_post(w->box, mail);
+}
+
+#define NOTES_MOST       200
+#define NOTES_SINCE_NS   (30 * INT64_C(86400) * NS_PER_S)
+#define EGRESS_MOST      50
+#define EGRESS_SINCE_NS  (INT64_C(86400) * NS_PER_S)
+#define BACKGROUND_BYTES (96 << 10) /* what policies are told must fit into a call */
+
+/* ---- a second look ---- */
+
+struct look {
+    struct query query;
+    struct worker *worker;
+    struct errand *errand;
+    struct buf background;
+};
+
+/* As many of the newest notes as there is room for. */
+static int read_background(struct look *look, struct store_reader *reader, struct err *err)
+{
+    const struct threat *threat = look->errand->threat;
+    int64_t now = clock_now(look->worker->clock);
+    struct observation_query egress = {.kind = STR("egress"),
+                                       .customer = threat->customer,
+                                       .since_ns = now - EGRESS_SINCE_NS,
+                                       .limit = EGRESS_MOST};
+    size_t most = NOTES_MOST;
+    do {
+        buf_clear(&look->background);
+        buf_puts(&look->background, "\"notes\":");
+        if (store_notes_recent(reader, threat->customer, now - NOTES_SINCE_NS, most, &look->background, err))
+            return -1;
+        most /= 2;
+    } while (look->background.len > BACKGROUND_BYTES && most);
+    buf_puts(&look->background, ",\"egress\":");
+    size_t len = look->background.len;
+    if (store_observations(reader, &egress, &look->background, err) != 0)
+        return -1;
+    if (look->background.len - len > BACKGROUND_BYTES) {
+        look->background.len = len;
+        buf_puts(&look->background, "[]");
+    }
+    return 0;
+}
+
+static void look_run(struct query *query, struct store_reader *reader)
+{
+    struct look *look = (struct look *)query; /* query is its first member */
+    struct err err = {0};
+    if (read_background(look, reader, &err) == 0)
+        return;
+    LOG_ERR(LOG_WARN, "triage.background", &err);
+    buf_clear(&look->background);
+}
+
+static void look_done(struct query *query)
+{
+    struct look *look = (struct look *)query;
+    struct errand *errand = look->errand;
+    struct worker *w = look->worker;
+    if (w->ending) {
+        errand_drop(errand);
+    } else {
+        triage_run(w->current->triage, errand->threat, buf_str(&look->background), errand->arena,
+                   &errand->triage);
+        errand_return(errand);
+    }
+    buf_free(&look->background);
+    free(look);
+}
+
+/* Growth alone is looked at at once; what a person or an analysis changed, with the background. */
+static void look_again(struct worker *w, struct errand *errand)
+{
+    struct look *look = mem_zalloc(1, sizeof(*look));
+    *look = (struct look){
+        .query = {.run = look_run, .done = look_done, .reply_to = w->box}, .worker = w, .errand = errand};
+    if (errand->threat->version == 1 || !readers_ask(w->readers, &look->query))
+        look_done(&look->query);
+}
+
+/* ---- errands ---- */
+
+static void dry_run(struct worker *w, struct errand *errand)
+{
+    struct buf view = BUF_EMPTY;
+    threat_json(errand->threat, false, &view);
+    struct action_call call = {.id = errand->action_type,
+                               .action = errand->action,
+                               .threat = buf_str(&view),
+                               .arena = errand->arena};
+    if (actions_dry_run(triage_policies(w->current->triage), &call, &errand->outcome, errand->reason) != 0)
+        errand->outcome = STR("");
+    buf_free(&view);
+    errand_return(errand);
+}
+
+void worker_deliver_errand(struct mail *mail, void *receiver)
+{
+    struct errand *errand = (struct errand *)mail; /* mail is its first member */
+    struct worker *w = receiver;
+    owner_check(&w->owner, "worker");
+    if (w->ending) {
+        errand_drop(errand);
+        return;
+    }
+    switch (errand->kind) {
+    case ERRAND_TRIAGE:
+        look_again(w, errand);
+        break;
+    case ERRAND_ANALYSIS:
+        analyst_take(w->analyst, w->current->set, errand);
+        break;
+    case ERRAND_DRY_RUN:
+        dry_run(w, errand);
+    }
+}
+
+/* ---- news ---- */
+
+struct verdict_news {
+    struct mail mail;
+    struct arena *arena;
+    VEC(struct verdict_step) steps;
+};
+
+struct verdict_news *verdict_news_new(void)
+{
+    struct verdict_news *news = mem_zalloc(1, sizeof(*news));
+    news->arena = arena_new(0);
+    return news;
+}
+
+void verdict_news_free(struct verdict_news *news)
+{
+    if (news == NULL)
+        return;
+    vec_free(&news->steps);
+    arena_free(news->arena);
+    free(news);
+}
+
+void verdict_news_add(struct verdict_news *news, const struct verdict_step *steps, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        struct verdict_step step = steps[i];
+        step.customer = arena_dup(news->arena, step.customer);
+        step.rule_id = arena_dup(news->arena, step.rule_id);
+        step.entity = arena_dup(news->arena, step.entity);
+        vec_push(&news->steps, step);
+    }
+}
+
+static void deliver_news(struct mail *mail, void *receiver)
+{
+    struct verdict_news *news = (struct verdict_news *)mail;
+    struct worker *w = receiver;
+    owner_check(&w->owner, "worker");
+    for (size_t i = 0; i < news->steps.count; i++) {
+        const struct verdict_step *step = &news->steps.items[i];
+        verdicts_add(w->verdicts, step->customer, step->rule_id, step->entity, step->verdict, step->delta);
+    }
+    verdict_news_free(news);
+}
+
+struct mail *verdict_news_mail(const struct verdict_news *news)
+{
+    struct verdict_news *copy = verdict_news_new();
+    verdict_news_add(copy, news->steps.items, news->steps.count);
+    copy->mail.deliver = deliver_news;
+    return &copy->mail;
+}
+
+void worker_drop_news(struct mail *mail)
+{
+    if (mail->deliver == deliver_news)
+        verdict_news_free((struct verdict_news *)mail);
+    else
+        errand_drop((struct errand *)mail);
+}
