@@ -7,6 +7,7 @@
 #include "app/hub.h"
 #include "app/settings.h"
 #include "net/rate_limit.h"
+#include "pipeline/analyse.h"
 #include "pipeline/reload.h"
 
 struct demo;
@@ -14,6 +15,7 @@ struct demo;
 /* The process. Made by serve.c; everything but the atomics is fixed before the first request. */
 struct app {
     struct settings settings;
+    struct ai_settings ai; /* of the settings */
     struct auth *auth;
     struct hub *hub;
     struct reload *reload;

@@ -8,6 +8,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "app/ai_options.h"
 #include "app/api.h"
 #include "app/demo.h"
 #include "app/gauges.h"
@@ -128,6 +129,7 @@ static int start_pipeline(struct app *app, struct ruleset *set, struct err *err)
                                        .retain_threats_ns = s->retain_threats,
                                        .clock = &clock_real,
                                        .set = set,
+                                       .ai = &app->ai,
                                        .context = app,
                                        .worker_ready = worker_ready,
                                        .worker_ending = worker_ending,
@@ -147,6 +149,8 @@ static int start_app(struct app *app, struct err *err)
     struct hub_options hub = {
         .clients = HUB_CLIENTS, .readers = hub_readers, .epoch = hub_epoch, .context = app};
     struct report report = {0};
+    if (ai_options_read(s, &app->ai, err) != 0)
+        return 3;
     app->auth = auth_new(s->token_file, s->secret_file, s->origins, err);
     if (app->auth == NULL || open_sockets(app, err) != 0 || pipeline_data_folder(or_null(s->data), err) != 0)
         return 3;
