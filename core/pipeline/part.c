@@ -14,6 +14,7 @@ void part_release(struct part *part)
     if (atomic_fetch_sub_explicit(&part->holders, 1, memory_order_acq_rel) != 1)
         return;
     verdict_release(&part->verdict);
+    observed_free(part->observed);
     vec_free(&part->raised);
     free(part->observations);
     batch_unref(part->batch);

@@ -7,6 +7,7 @@
 
 #include "loop/mailbox.h"
 #include "pipeline/judge.h"
+#include "pipeline/observe.h"
 
 struct worker;
 struct flight;
@@ -28,6 +29,7 @@ struct part {
     uint32_t *observations; /* indexes into the batch's */
     size_t count, parts;    /* parts: how many the batch has in all */
     struct verdict verdict;
+    struct observed *observed; /* of the whole batch, on the origin's own part; NULL; the writer takes it */
     bool waits;                /* the reply waits for the commit */
     bool lost;                 /* (writer) it ended before this was committed */
     bool urgent;               /* (writer) something of it must be committed before it goes back */

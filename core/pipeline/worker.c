@@ -11,6 +11,9 @@
 
 static bool waits_for_commit(struct worker *w, const struct part *part)
 {
+    /* Whoever is told that a change was taken finds it; and what waits to be stored counts as pending. */
+    if (part->observed)
+        return true;
     for (size_t i = 0; i < part->verdict.judged.count; i++)
         if (!hints_fold(w->hints, &part->verdict.judged.items[i].firing))
             return true;
@@ -185,8 +188,8 @@ static struct part *make_part(struct flight *flight, unsigned owner, size_t coun
     return part;
 }
 
-/* The origin always has a part of its own: it carries the batch's delta. False: a box is full, try again
- * later. */
+/* The origin always has a part of its own: it carries the batch's delta and observations. False: a box is
+ * full, try again later. */
 static bool dispatch(struct flight *flight)
 {
     struct worker *w = flight->worker;
@@ -209,6 +212,8 @@ static bool dispatch(struct flight *flight)
     }
     struct part *own = make_part(flight, w->index, counts[w->index], parts);
     ledger_delta_merge(&own->verdict.delta, &batch->delta);
+    if (batch->counted) /* what the store has counted it has kept as well */
+        own->observed = observe_batch(worker_detector(w, batch->set), batch);
     judge_part(w, own);
     return true;
 }

@@ -28,7 +28,8 @@ struct writer {
     VEC(struct part *) waiting; /* parts whose answer waits for the commit */
     VEC(struct part *) stuck;   /* parts the book's source failed on */
     VEC(struct writer_task *) tasks;
-    struct map *replayed; /* firings of batches observed again, while there are such; NULL */
+    VEC(struct observed *) observed; /* to be kept with the next commit */
+    struct map *replayed;            /* firings of batches observed again, while there are such; NULL */
     int64_t flushed_at, retained_at;
     struct followup *followup; /* or NULL */
     struct metric_series *commit_seconds;
@@ -45,6 +46,16 @@ static void note_raised(const struct judged *judged, const struct raise_result *
     vec_push(&part->raised, raised);
     if (result->outcome == RAISE_NEW || result->outcome == RAISE_REANCHOR)
         part->urgent = true;
+}
+
+/* Kept before the mark passes their batch, and before anybody is told. */
+static void take_observed(struct writer *w, struct part *part)
+{
+    if (part->observed == NULL)
+        return;
+    vec_push(&w->observed, part->observed);
+    part->observed = NULL;
+    part->urgent = true;
 }
 
 static void answer_part(struct part *part);
@@ -73,6 +84,7 @@ static bool take_part(struct writer *w, struct part *part)
         LOG_ERR(LOG_ERROR, "writer.book", &err);
         return false;
     }
+    take_observed(w, part);
     tally_part(w->tally, part);
     if (part->urgent)
         vec_push(&w->waiting, part);
@@ -123,6 +135,21 @@ static int put_change(struct writer *w, const struct book_change *change, struct
     if (change->member_count == 0)
         return 0;
     return store_add_members(w->options.store, threat->id, change->members, change->member_count, err);
+}
+
+static int put_observed(struct writer *w, struct err *err)
+{
+    for (size_t i = 0; i < w->observed.count; i++)
+        if (observed_store(w->observed.items[i], w->options.store, err) != 0)
+            return -1;
+    return 0;
+}
+
+static void drop_observed(struct writer *w)
+{
+    for (size_t i = 0; i < w->observed.count; i++)
+        observed_free(w->observed.items[i]);
+    w->observed.count = 0;
 }
 
 static int put_facts(struct writer *w, struct err *err)
@@ -205,8 +232,8 @@ static int transaction(struct writer *w, bool all, struct stored *stored, struct
     if (store_begin(w->options.store, err) != 0)
         return -1;
     if (run_tasks(w, err) == 0 && (!w->followup || followup_work(w->followup, err) == 0) &&
-        put_changes(w, all, stored, err) == 0 && (!all || put_facts(w, err) == 0) &&
-        store_commit(w->options.store, err) == 0)
+        put_changes(w, all, stored, err) == 0 && put_observed(w, err) == 0 &&
+        (!all || put_facts(w, err) == 0) && store_commit(w->options.store, err) == 0)
         return 0;
     store_rollback(w->options.store);
     return -1;
@@ -227,6 +254,7 @@ static void commit(struct writer *w, bool all)
             tally_saved(w->tally);
             w->flushed_at = began;
         }
+        drop_observed(w);
         answer_all(w);
         finish_tasks(w, NULL);
         if (w->followup)
@@ -415,6 +443,8 @@ void writer_free(struct writer *w)
     vec_free(&w->waiting);
     vec_free(&w->stuck);
     vec_free(&w->tasks);
+    drop_observed(w);
+    vec_free(&w->observed);
     map_free(w->replayed, NULL);
     book_free(w->book);
     mailbox_free(w->box);
