@@ -1,8 +1,9 @@
 #include "pipeline/analyse_impl.h"
+#include "pipeline/view.h"
 
 #include <stdlib.h>
 
-#define GATHER_LIMIT_NS (10 * NS_PER_S) /* wall time; what has not come by then is done without */
+#define GATHER_LIMIT_NS (10 * NS_PER_S)
 #define PERSONAL_MAX    64
 
 static struct str no_object = {"{}", 2};
@@ -19,8 +20,17 @@ static void split_personal(struct analyst *analyst, const char *list)
     free(copy);
 }
 
+bool ai_has_model(const struct ai_settings *settings)
+{
+    return settings && (settings->make || (settings->url && settings->url[0]));
+}
+
 static int open_model(struct analyst *analyst, const struct ai_settings *settings, struct err *err)
 {
+    if (settings->make) {
+        analyst->provider = settings->make(analyst->options.loop, settings->make_context);
+        return 0;
+    }
     struct chat_options chat = {.url = settings->url,
                                 .model = settings->model,
                                 .key_file = settings->key_file,
@@ -40,8 +50,7 @@ struct analyst *analyst_new(const struct analyst_options *options, struct err *e
     analyst->timers = analyst_timers(analyst);
     if (settings && settings->personal_fields)
         split_personal(analyst, settings->personal_fields);
-    if (analyst->provider || !settings || !settings->url || !settings->url[0] ||
-        open_model(analyst, settings, err) == 0)
+    if (analyst->provider || !ai_has_model(settings) || open_model(analyst, settings, err) == 0)
         return analyst;
     analyst_free(analyst);
     return NULL;
@@ -248,9 +257,11 @@ static void begin_turns(struct analysis *analysis)
 {
     struct analyst *analyst = analysis->analyst;
     struct analysis *before = analyst->running;
+    int64_t limit = analyst->options.gather_limit_ns;
     analysis->left = ANALYSTS;
     analysis->starting = true;
     analyst->running = analysis;
+    timer_start(analysis->limit, limit ? limit : GATHER_LIMIT_NS, false);
     for (unsigned i = 0; i < ANALYSTS; i++)
         begin_turn(analysis, (enum agent_kind)i);
     analyst->running = before;
@@ -268,20 +279,32 @@ static void looked_up(struct analysis *analysis, struct str json)
 }
 
 /* No agents: the job is done all the same, and says so. */
-static void without_agents(struct errand *errand)
+static void without_agents(const struct analyst *analyst, struct errand *errand)
 {
     errand->agent_analyses = no_object;
-    errand->analysis = STR("{\"status\":\"failed\",\"provider\":\"rules\",\"claims\":[],\"verdict\":"
-                           "\"not_evaluable\",\"confidence\":0,\"error\":\"the agents do not load\"}");
+    errand->analysis = analysis_stamped(
+        analyst, errand,
+        STR("{\"status\":\"failed\",\"provider\":\"rules\",\"claims\":[],\"verdict\":\"not_evaluable\","
+            "\"confidence\":0,\"error\":\"the agents do not load\"}"));
     errand_return(errand);
+}
+
+/* Callbacks see as much as they take; a model gets its evidence from all of it. */
+static void make_views(struct analysis *analysis)
+{
+    struct errand *errand = analysis->errand;
+    struct buf whole = BUF_EMPTY;
+    analysis->view = view_print(errand->threat, errand->arena);
+    threat_json(errand->threat, false, &whole);
+    analysis->threat = view_parse(buf_str(&whole));
+    buf_free(&whole);
 }
 
 void analyst_take(struct analyst *analyst, struct ruleset *set, struct errand *errand)
 {
     struct agents_state *state = state_of(analyst, set);
-    struct buf view = BUF_EMPTY;
     if (state == NULL) {
-        without_agents(errand);
+        without_agents(analyst, errand);
         return;
     }
     struct analysis *analysis = mem_zalloc(1, sizeof(*analysis));
@@ -293,13 +316,9 @@ void analyst_take(struct analyst *analyst, struct ruleset *set, struct errand *e
         analysis->turns[i] = (struct turn){
             .analysis = analysis, .kind = (enum agent_kind)i, .gathered = no_object};
     enter(analyst, analysis);
-    threat_json(errand->threat, false, &view);
-    analysis->view = arena_dup(errand->arena, buf_str(&view));
-    buf_free(&view);
-    analysis->threat = json_parse(analysis->view, NULL, NULL);
+    make_views(analysis);
     analysis_evidence(analysis);
     analysis->limit = timer_new(analyst->options.loop, limit_passed, analysis);
-    timer_start(analysis->limit, GATHER_LIMIT_NS, false);
     errand->model_status = AI_ANSWERED;
     analysis_cache_key(analysis);
     if (errand->stage != JOB_MODEL || !analyst->provider || !analysis_look_up(analysis, looked_up))

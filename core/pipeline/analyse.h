@@ -17,7 +17,14 @@ struct ai_settings {
     int64_t micros_day;                                    /* money, in millionths */
     int64_t prompt_price, completion_price;                /* micros for 1,000 tokens */
     const char *personal_fields;                           /* ECS paths, comma between; or NULL */
+    /* For tests; NULL and 0: url, and the defaults. A worker's model, made on its thread. */
+    struct provider *(*make)(struct loop *loop, void *context);
+    void *make_context;
+    size_t queue_capacity;   /* jobs in memory, each stage */
+    int64_t breaker_open_ns; /* its first wait */
 };
+/* Whether analyses by a model are wanted at all. `settings` may be NULL. */
+bool ai_has_model(const struct ai_settings *settings);
 
 struct analyst;
 struct analyst_options {
@@ -28,6 +35,7 @@ struct analyst_options {
     struct readers *readers;
     struct watchdog_slot *watchdog;
     const struct clock *clock;
+    int64_t gather_limit_ns; /* wall time of all gathering of one analysis (0: 10 s); then it does without */
 };
 /* NULL and err: the model's settings cannot be used. */
 struct analyst *analyst_new(const struct analyst_options *options, struct err *err);

@@ -81,6 +81,8 @@ void turn_offline(struct turn *turn, const char *why);
 
 /* ---- analyse_result.c ---- */
 void analysis_cache_key(struct analysis *analysis);
+/* An analysis with what belongs to this run: when it ended, and how far it looked. In the errand's arena. */
+struct str analysis_stamped(const struct analyst *analyst, const struct errand *errand, struct str analysis);
 /* All turns are done: what the errand brings back. */
 void analysis_result(struct analysis *analysis);
 /* The same from what was kept; false when it cannot be read. */

@@ -3,6 +3,7 @@
 
 #include "base/log.h"
 #include "pipeline/analyse_impl.h"
+#include "pipeline/view.h"
 
 #define CONTEXT_MAX (16 << 10) /* bytes of what an agent gathered that a model gets */
 #define TRIES_MAX   2          /* an answer that fails its checks is asked for once more */
@@ -54,7 +55,7 @@ static bool make_prompt(struct turn *turn, struct prompt_texts *texts)
     struct str answer, system, user;
     if (agents_prompt(analysis->state->agents, &call, &answer, reason) != 0)
         return false;
-    struct json *json = json_parse(answer, NULL, NULL);
+    struct json *json = view_parse(answer);
     bool ok = json_get_str(json, "system", &system) && json_get_str(json, "user", &user);
     if (ok) {
         redact_text(analysis->redact, system, &texts->system);
@@ -91,6 +92,7 @@ bool turn_ask_model(struct turn *turn)
                                    .timeout_ns = agent->timeout_ns};
         turn->tries++;
         turn->analysis->errand->asked_model = true;
+        turn->analysis->errand->asked_coordinator |= turn->kind == AGENT_COORDINATOR;
         turn->call = provider_ask(turn->analysis->analyst->provider, &prompt, on_reply, turn);
     }
     buf_free(&texts.system);
@@ -161,7 +163,7 @@ static struct str finding_of(struct turn *turn, const struct answer *answer, con
                              const char *status)
 {
     struct analysis *analysis = turn->analysis;
-    struct json *json = json_parse(buf_str(&answer->json), NULL, NULL);
+    struct json *json = view_parse(buf_str(&answer->json));
     struct buf finding = BUF_EMPTY, counts = BUF_EMPTY, next = BUF_EMPTY;
     print_restored(analysis->redact, json, &finding);
     json_free(json);
@@ -184,7 +186,7 @@ static int check(struct turn *turn, struct str content, bool offline, struct ans
     const struct analysis *analysis = turn->analysis;
     struct ruleset *set = analysis->state->set;
     struct str schema_text = offline ? STR("") : set->agents[turn->kind].schema;
-    struct json *schema = schema_text.len ? json_parse(schema_text, NULL, NULL) : NULL;
+    struct json *schema = schema_text.len ? view_parse(schema_text) : NULL;
     struct answer_options options = {.evidence = offline ? analysis->block : analysis->sent,
                                      .schema = schema,
                                      .verdict_required = turn->kind == AGENT_COORDINATOR,
@@ -265,18 +267,19 @@ static void on_reply(const struct ai_reply *reply, void *arg)
     struct err err = {0};
     turn->call = NULL;
     count_usage(turn, reply);
-    note_status(turn, reply->status);
-    if (reply->status != AI_ANSWERED) {
-        turn_offline(turn, ai_status_name(reply->status));
-    } else if (check(turn, reply->content, false, &answer, &err) == 0) {
+    if (reply->status == AI_ANSWERED)
+        note_status(turn, AI_ANSWERED);
+    if (reply->status == AI_ANSWERED && check(turn, reply->content, false, &answer, &err) == 0) {
         take_answer(turn, &answer);
         struct str finding = finding_of(turn, &answer, "model", "complete");
         answer_release(&answer);
         turn_finish(turn, finding);
         return;
-    } else if (turn->tries >= TRIES_MAX || !turn_ask_model(turn)) {
-        note_status(turn, AI_MALFORMED);
-        turn_offline(turn, "not_evaluable");
     }
     answer_release(&answer);
+    bool unusable = reply->status == AI_ANSWERED || reply->status == AI_MALFORMED;
+    if (unusable && turn->tries < TRIES_MAX && turn_ask_model(turn))
+        return;
+    note_status(turn, unusable ? AI_MALFORMED : reply->status);
+    turn_offline(turn, unusable ? "not_evaluable" : ai_status_name(reply->status));
 }

@@ -1,5 +1,6 @@
 /* What an analysis brings back to the threat, and what is kept of it for identical evidence. */
 #include "pipeline/analyse_impl.h"
+#include "pipeline/view.h"
 
 #include <stdio.h>
 
@@ -61,11 +62,11 @@ static void set(struct buf *object, const char *key, const struct buf *value)
     *object = next;
 }
 
-static void set_time(struct buf *object, const struct analysis *analysis)
+static void set_time(struct buf *object, const struct analyst *analyst)
 {
     struct buf value = BUF_EMPTY;
     char stamp[32];
-    size_t len = time_print(clock_now(analysis->analyst->options.clock), stamp);
+    size_t len = time_print(clock_now(analyst->options.clock), stamp);
     buf_json_string(&value, (struct str){stamp, len});
     set(object, "completed_at", &value);
     buf_free(&value);
@@ -87,19 +88,18 @@ static void set_text(struct buf *object, const char *key, const char *text)
     buf_free(&value);
 }
 
-/* What belongs to this run, not to the answer. */
-static struct str stamped(const struct analysis *analysis, struct str answer)
+struct str analysis_stamped(const struct analyst *analyst, const struct errand *errand, struct str analysis)
 {
-    const struct threat *threat = analysis->errand->threat;
+    const struct threat *threat = errand->threat;
     struct buf object = BUF_EMPTY;
     uint32_t last = threat->evidence_next ? threat->evidence_next - 1 : 0;
-    buf_put(&object, answer);
-    set_time(&object, analysis);
+    buf_put(&object, analysis);
+    set_time(&object, analyst);
     set_number(&object, "event_count", threat->event_count);
     set_number(&object, "evidence_until", last);
-    if (analysis->errand->cached)
+    if (errand->cached)
         set(&object, "cached", &(struct buf){"true", 4, 0});
-    struct str kept = arena_dup(analysis->errand->arena, buf_str(&object));
+    struct str kept = arena_dup(errand->arena, buf_str(&object));
     buf_free(&object);
     return kept;
 }
@@ -137,7 +137,7 @@ void analysis_result(struct analysis *analysis)
         set_text(&object, "model", errand->model);
     if (errand->answered && strcmp(status, "complete") == 0)
         keep_answer(analysis, errand->agent_analyses, buf_str(&object));
-    errand->analysis = stamped(analysis, buf_str(&object));
+    errand->analysis = analysis_stamped(analysis->analyst, errand, buf_str(&object));
     buf_free(&agents);
     buf_free(&object);
 }
@@ -154,7 +154,7 @@ static struct str printed(const struct json *value, struct arena *arena)
 bool analysis_result_kept(struct analysis *analysis, struct str text)
 {
     struct errand *errand = analysis->errand;
-    struct json *json = json_parse(text, NULL, NULL);
+    struct json *json = view_parse(text);
     int64_t verdict, suggestion;
     struct str model;
     bool ok = json_kind(json_get(json, "agents")) == JSON_KIND_OBJECT &&
@@ -169,7 +169,8 @@ bool analysis_result_kept(struct analysis *analysis, struct str text)
         errand->answer.severity_suggestion = (int)suggestion;
         errand->answer.injection_suspected = errand->injection;
         errand->agent_analyses = printed(json_get(json, "agents"), errand->arena);
-        errand->analysis = stamped(analysis, printed(json_get(json, "analysis"), errand->arena));
+        errand->analysis = analysis_stamped(analysis->analyst, errand,
+                                            printed(json_get(json, "analysis"), errand->arena));
         snprintf(errand->model, sizeof(errand->model), "%.*s", STR_ARG(model));
     }
     json_free(json);

@@ -34,14 +34,16 @@ struct errand {
     struct str agent_analyses;     /* JSON object, by agent */
     struct str analysis;           /* JSON object */
     enum ai_status model_status;   /* how asking the model ended: the worst of the agents' */
-    bool asked_model, answered;    /* answered: `answer` is the coordinator's, checked */
-    bool cached, injection;        /* injection: any agent suspects it */
-    struct answer answer;          /* its json is empty here */
+    bool asked_model, asked_coordinator;
+    bool answered;          /* `answer` is the coordinator's, checked */
+    bool cached, injection; /* injection: any agent suspects it */
+    struct answer answer;   /* its json is empty here */
     struct errand_usage usage[AGENT_COUNT];
     char model[129];
-    struct answer_key cache_key; /* of the threat's customer */
-    struct str keep;             /* JSON to be kept for identical evidence; "" for nothing */
-    int64_t retry_after_ns;
+    struct answer_key cache_key;         /* of the threat's customer */
+    struct str keep;                     /* JSON to be kept for identical evidence; "" for nothing */
+    int64_t retry_after_ns, tokens_held; /* tokens_held: of the budgets, for each agent */
+    bool settled;                        /* its end was counted, its place is free */
 
     /* ERRAND_DRY_RUN */
     struct str action_id, action_type;

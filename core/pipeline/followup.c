@@ -7,14 +7,10 @@
 #include "base/log.h"
 #include "pipeline/worker_errand.h"
 
-#define FINDINGS_AT_ONCE 64  /* analyses without a model, over all workers */
-#define LOOKS_AT_ONCE    256 /* triages again */
-#define LOOK_EVERY_NS    NS_PER_S
-#define TIMERS_EVERY_NS  NS_PER_S
-#define TIMERS_AT_ONCE   100
-#define CLAIMS_AT_ONCE   128   /* a transaction */
-#define GROWN_TIMES      4     /* a threat so many times as large is analysed again */
-#define TOKENS_GUESS     12000 /* of an analysis, before one was seen */
+#define LOOKS_AT_ONCE 256 /* triages again */
+#define LOOK_EVERY_NS NS_PER_S
+#define GROWN_TIMES   4     /* a threat so many times as large is analysed again */
+#define TOKENS_GUESS  12000 /* of an analysis, before one was seen */
 
 /* ---- life ---- */
 
@@ -65,12 +61,13 @@ struct followup *followup_new(struct writer *writer, const struct ai_settings *s
     f->clock = writer_clock(writer);
     if (settings)
         f->settings = *settings;
-    f->has_model = f->settings.url && f->settings.url[0];
+    f->has_model = ai_has_model(settings);
+    f->capacity = f->settings.queue_capacity ? f->settings.queue_capacity : AI_QUEUE_CAPACITY;
     f->busy = map_new();
     f->again = map_new();
     for (unsigned i = 0; i < STAGES; i++)
-        f->queues[i] = ai_queue_new(0);
-    breaker_init(&f->breaker, 0, 0, 0);
+        f->queues[i] = ai_queue_new(f->capacity);
+    breaker_init(&f->breaker, 0, f->settings.breaker_open_ns, 0);
     if (open_budget(f, err) == 0 && store_load_jobs(f->store, queue_stored, f, err) == 0)
         return f;
     followup_free(f);
@@ -122,32 +119,28 @@ static bool is_open(const struct followup *f)
 
 /* ---- queues ---- */
 
-/* What the queue has no room for stays in the store and is looked for when there is room again. */
+/* What the queue has no room for stays in the store and is looked for when there is room again. A job that is
+ * there already is replaced, as it was in the store. */
 void followup_queue(struct followup *f, const struct store_job *job)
 {
-    struct queue_job displaced = {0};
+    struct queue_job displaced = {0}, replaced;
     struct queue_job entry = {.id = str_from(job->threat_id),
                               .severity = job->severity,
                               .queued_ns = job->created_ns,
                               .not_before_ns = job->not_before_ns,
                               .data = mem_dup(job, sizeof(*job))};
-    switch (ai_queue_push(f->queues[job->stage], &entry, &displaced)) {
-    case QUEUE_ADDED:
+    if (ai_queue_remove(f->queues[job->stage], entry.id, &replaced))
+        free(replaced.data);
+    if (ai_queue_push(f->queues[job->stage], &entry, &displaced) == QUEUE_ADDED)
         return;
-    case QUEUE_DUPLICATE:
-        free(entry.data);
-        return;
-    case QUEUE_DISPLACED:
-    case QUEUE_REFUSED:
-        free(displaced.data);
-        f->overflow[job->stage] = true;
-    }
+    free(displaced.data);
+    f->overflow[job->stage] = true;
 }
 
-static void refill(struct followup *f, enum job_stage stage)
+void followup_refill(struct followup *f, enum job_stage stage)
 {
     struct err err = {0};
-    if (!f->overflow[stage] || ai_queue_depth(f->queues[stage]) > AI_QUEUE_CAPACITY / 2)
+    if (!f->overflow[stage] || ai_queue_depth(f->queues[stage]) > f->capacity / 2)
         return;
     f->overflow[stage] = false;
     if (store_load_jobs(f->store, queue_stored, f, &err) != 0)
@@ -162,7 +155,7 @@ int followup_put_job(struct followup *f, const struct store_job *job, struct err
     return 0;
 }
 
-static struct store_job job_for(const struct followup *f, const struct threat *threat, enum job_stage stage)
+struct store_job followup_job(const struct followup *f, const struct threat *threat, enum job_stage stage)
 {
     struct store_job job = {.stage = stage,
                             .severity = threat->severity,
@@ -174,21 +167,25 @@ static struct store_job job_for(const struct followup *f, const struct threat *t
 
 int followup_analyse(struct followup *f, const struct threat *threat, struct err *err)
 {
-    struct store_job job = job_for(f, threat, JOB_FINDINGS);
+    struct store_job job = followup_job(f, threat, JOB_FINDINGS);
     return followup_put_job(f, &job, err);
 }
 
 /* ---- what a stored threat asks for ---- */
 
-static bool get_number(struct str extra, const char *member, const char *key, int64_t *out)
+/* Of what is our own; not parsed as a whole, as threats are stored often. */
+bool followup_number(struct str extra, const char *member, const char *key, int64_t *out)
 {
-    struct str json;
-    if (!threat_extra_get(extra, str_from(member), &json))
+    struct str json, text;
+    char digits[24];
+    if (!threat_extra_get(extra, str_from(member), &json) || !threat_extra_get(json, str_from(key), &text) ||
+        text.len == 0 || text.len >= sizeof(digits))
         return false;
-    struct json *object = json_parse(json, NULL, NULL);
-    bool found = json_get_int(object, key, out);
-    json_free(object);
-    return found;
+    memcpy(digits, text.ptr, text.len);
+    digits[text.len] = '\0';
+    char *end;
+    *out = strtoll(digits, &end, 10);
+    return *end == '\0';
 }
 
 /* Of the platform itself, of a candidate rule, or hidden by an exception: nobody has to look into it. */
@@ -208,22 +205,22 @@ static bool has_job(const struct followup *f, const struct threat *threat)
 static int store_job(struct followup *f, const struct threat *threat, struct err *err)
 {
     int64_t analysed = 0, until = 0;
-    struct store_job job = job_for(f, threat, JOB_FINDINGS);
+    struct store_job job = followup_job(f, threat, JOB_FINDINGS);
     if (has_job(f, threat))
         return 0;
-    if (get_number(threat->extra, "analysis", "event_count", &analysed)) {
+    if (followup_number(threat->extra, "analysis", "event_count", &analysed)) {
         if (threat->status == STATUS_RESOLVED || threat->event_count < (uint64_t)analysed * GROWN_TIMES)
             return 0;
-        if (get_number(threat->extra, "analysis", "evidence_until", &until) && until > 0)
+        if (followup_number(threat->extra, "analysis", "evidence_until", &until) && until > 0)
             job.since_evidence = (uint32_t)until;
     }
     return followup_put_job(f, &job, err);
 }
 
-static int store_timer(struct followup *f, const struct threat *threat, struct err *err)
+int followup_set_timer(struct followup *f, const struct threat *threat, struct err *err)
 {
     int64_t minutes;
-    if (!get_number(threat->extra, "response_plan", "auto_escalate_after_minutes", &minutes))
+    if (!followup_number(threat->extra, "response_plan", "auto_escalate_after_minutes", &minutes))
         return 0;
     return store_set_timer(f->store, threat->id, threat->created_ns + minutes * 60 * NS_PER_S, err);
 }
@@ -232,8 +229,8 @@ static int store_timer(struct followup *f, const struct threat *threat, struct e
 static bool is_triaged(const struct threat *threat)
 {
     int64_t events, version;
-    return get_number(threat->extra, "triaged", "event_count", &events) &&
-           get_number(threat->extra, "triaged", "version", &version) &&
+    return followup_number(threat->extra, "triaged", "event_count", &events) &&
+           followup_number(threat->extra, "triaged", "version", &version) &&
            (uint64_t)events == threat->event_count && (uint64_t)version == threat->version;
 }
 
@@ -248,7 +245,7 @@ int followup_store(struct followup *f, const struct threat *threat, bool is_new,
         return 0;
     if (!is_triaged(threat))
         followup_again(f, threat->id);
-    if (is_new && store_timer(f, threat, err) != 0)
+    if (is_new && followup_set_timer(f, threat, err) != 0)
         return -1;
     return store_job(f, threat, err);
 }
@@ -277,175 +274,6 @@ int followup_verdict(struct followup *f, const struct threat *threat, enum threa
     return 0;
 }
 
-/* ---- claims ---- */
-
-static int claim(struct followup *f, const struct store_job *job, unsigned without_model, struct err *err)
-{
-    struct err missing = {0};
-    uint32_t number;
-    struct threat *threat = book_find(writer_book(f->writer), str_from(job->threat_id), &missing);
-    if (threat == NULL && missing.code != ERR_NOT_FOUND) {
-        *err = missing;
-        return -1;
-    }
-    if (threat == NULL || store_claim_job(f->store, job->threat_id, job->stage, &number, &missing) != 0) {
-        if (missing.code == ERR_NOT_FOUND) /* the threat went, and its jobs with it */
-            return 0;
-        *err = missing;
-        return -1;
-    }
-    struct errand *errand = errand_new(f->writer, ERRAND_ANALYSIS, threat);
-    if (errand == NULL) { /* our own box is full: the claim ends with the next one */
-        followup_queue(f, job);
-        return 0;
-    }
-    errand->stage = job->stage;
-    errand->claim = number;
-    errand->attempts = job->attempts + 1;
-    errand->since_evidence = job->since_evidence;
-    errand->agents_without_model = without_model;
-    followup_expect(errand);
-    vec_push(&f->claimed, errand);
-    map_put(f->busy, str_from(job->threat_id), f);
-    f->in_work[job->stage]++;
-    return 0;
-}
-
-static int claim_findings(struct followup *f, int64_t now, struct err *err)
-{
-    struct queue_job entry;
-    refill(f, JOB_FINDINGS);
-    while (f->in_work[JOB_FINDINGS] < FINDINGS_AT_ONCE && f->claimed.count < CLAIMS_AT_ONCE &&
-           ai_queue_take(f->queues[JOB_FINDINGS], now, &entry)) {
-        struct store_job job = *(struct store_job *)entry.data;
-        free(entry.data);
-        if (map_get(f->busy, str_from(job.threat_id))) { /* its model is still at work: after that */
-            job.not_before_ns = now + NS_PER_S;
-            followup_queue(f, &job);
-        } else if (claim(f, &job, 0, err) != 0) {
-            followup_queue(f, &job);
-            return -1;
-        }
-    }
-    return 0;
-}
-
-/* Which agents must do without the model today. False: all must; the job waits for the next day. */
-static bool within_budget(struct followup *f, struct str rule, int64_t now, unsigned *without)
-{
-    *without = 0;
-    for (unsigned i = 0; i < AGENT_COUNT; i++) {
-        struct budget_key key = {rule, str_from(agent_names[i]), str_from(f->settings.model)};
-        enum budget_kind which;
-        if (budget_admits(f->budget, now, &key, f->mean_tokens / AGENT_COUNT, &which))
-            continue;
-        if (which != BUDGET_AGENT)
-            return false;
-        *without |= 1u << i;
-    }
-    return true;
-}
-
-static int claim_model(struct followup *f, struct store_job *job, int64_t now, struct err *err)
-{
-    struct err missing = {0};
-    unsigned without;
-    struct threat *threat = book_find(writer_book(f->writer), str_from(job->threat_id), &missing);
-    if (threat && !within_budget(f, threat->rule_id, now, &without)) {
-        job->not_before_ns = budget_next_reset(now);
-        followup_queue(f, job);
-        f->held_until = job->not_before_ns;
-        return store_delay_job(f->store, job->threat_id, JOB_MODEL, 0, job->not_before_ns, NULL), 0;
-    }
-    return claim(f, job, threat ? without : 0, err);
-}
-
-static int claim_models(struct followup *f, int64_t now, struct err *err)
-{
-    struct queue_job entry;
-    unsigned most = f->settings.concurrency ? f->settings.concurrency : 1;
-    if (f->held_until && now >= f->held_until)
-        f->held_until = 0;
-    refill(f, JOB_MODEL);
-    while (f->has_model && f->in_work[JOB_MODEL] < most && f->claimed.count < CLAIMS_AT_ONCE &&
-           ai_queue_next_at(f->queues[JOB_MODEL], now) <= now &&
-           breaker_admits(&f->breaker, clock_monotonic())) {
-        unsigned before = f->in_work[JOB_MODEL];
-        if (!ai_queue_take(f->queues[JOB_MODEL], now, &entry))
-            break;
-        struct store_job job = *(struct store_job *)entry.data;
-        free(entry.data);
-        int rc = claim_model(f, &job, now, err);
-        if (f->in_work[JOB_MODEL] == before)
-            breaker_abandoned(&f->breaker);
-        if (rc != 0) {
-            followup_queue(f, &job);
-            return -1;
-        }
-    }
-    return 0;
-}
-
-/* ---- timers ---- */
-
-struct due {
-    VEC(struct store_job) timers; /* threat_id and created_ns, the time that was set */
-};
-
-static int note_due(const char *threat_id, int64_t at_ns, void *arg)
-{
-    struct due *due = arg;
-    struct store_job timer = {.created_ns = at_ns};
-    memcpy(timer.threat_id, threat_id, sizeof(timer.threat_id));
-    vec_push(&due->timers, timer);
-    return 0;
-}
-
-static int escalate(struct followup *f, const char *threat_id, int64_t at_ns, struct err *err)
-{
-    struct err missing = {0};
-    bool taken;
-    if (store_take_timer(f->store, threat_id, at_ns, &taken, err) != 0)
-        return -1;
-    struct threat *threat = taken ? book_find(writer_book(f->writer), str_from(threat_id), &missing) : NULL;
-    if (threat == NULL || threat->status == STATUS_RESOLVED || threat->status == STATUS_ESCALATED ||
-        threat->verdict != VERDICT_NONE)
-        return 0;
-    if (store_audit(f->store, clock_now(f->clock), STR("lunette"), STR("threat.escalate"),
-                    str_from(threat_id), STR("{\"reason\":\"half of the SLA has passed\"}"), err) != 0)
-        return -1;
-    threat->status = STATUS_ESCALATED;
-    threat->version++;
-    book_touch(writer_book(f->writer), threat);
-    atomic_fetch_add(&f->escalated, 1);
-    return 0;
-}
-
-static int escalate_due(struct followup *f, int64_t now, struct err *err)
-{
-    struct due due = {0};
-    int rc = store_due_timers(f->store, now, TIMERS_AT_ONCE, note_due, &due, err);
-    for (size_t i = 0; i < due.timers.count && rc == 0; i++)
-        rc = escalate(f, due.timers.items[i].threat_id, due.timers.items[i].created_ns, err);
-    if (due.timers.count < TIMERS_AT_ONCE)
-        f->timers_at = clock_monotonic() + TIMERS_EVERY_NS;
-    vec_free(&due.timers);
-    return rc;
-}
-
-static bool timers_due(struct followup *f, int64_t mono)
-{
-    struct due due = {0};
-    if (mono < f->timers_at)
-        return false;
-    store_due_timers(f->store, clock_now(f->clock), 1, note_due, &due, NULL);
-    bool any = due.timers.count > 0;
-    vec_free(&due.timers);
-    if (!any)
-        f->timers_at = mono + TIMERS_EVERY_NS;
-    return any;
-}
-
 /* ---- triage again ---- */
 
 static void look_again(struct followup *f, int64_t mono)
@@ -459,7 +287,8 @@ static void look_again(struct followup *f, int64_t mono)
     struct map *again = f->again;
     f->again = map_new();
     while (map_next(again, &at, &id, &unused)) {
-        struct threat *threat = book_find(writer_book(f->writer), id, NULL);
+        struct err err = {0};
+        struct threat *threat = book_find(writer_book(f->writer), id, &err);
         struct errand *errand = threat && f->looking < LOOKS_AT_ONCE
                                     ? errand_new(f->writer, ERRAND_TRIAGE, threat)
                                     : NULL;
@@ -467,7 +296,7 @@ static void look_again(struct followup *f, int64_t mono)
             f->looking++;
             followup_expect(errand);
             vec_push(&f->outgoing, errand);
-        } else if (threat) {
+        } else if (threat || err.code != ERR_NOT_FOUND) {
             map_put(f->again, id, f);
         }
     }
@@ -536,19 +365,11 @@ static void send_all(struct followup *f)
 bool followup_due(struct followup *f, int64_t mono)
 {
     int64_t now = clock_now(f->clock);
-    unsigned most = f->settings.concurrency ? f->settings.concurrency : 1;
     if (is_open(f))
         look_again(f, mono);
     send_all(f);
     show_state(f);
-    if (!is_open(f))
-        return false;
-    return timers_due(f, mono) ||
-           (f->in_work[JOB_FINDINGS] < FINDINGS_AT_ONCE &&
-            ai_queue_next_at(f->queues[JOB_FINDINGS], now) <= now) ||
-           (f->has_model && f->in_work[JOB_MODEL] < most &&
-            ai_queue_next_at(f->queues[JOB_MODEL], now) <= now &&
-            breaker_retry_at(&f->breaker, mono) <= mono);
+    return is_open(f) && (followup_timers_due(f, mono) || followup_claims_due(f, now, mono));
 }
 
 int followup_work(struct followup *f, struct err *err)
@@ -556,9 +377,7 @@ int followup_work(struct followup *f, struct err *err)
     int64_t now = clock_now(f->clock);
     if (!is_open(f))
         return 0;
-    if (clock_monotonic() >= f->timers_at && escalate_due(f, now, err) != 0)
-        return -1;
-    return claim_findings(f, now, err) || claim_models(f, now, err) ? -1 : 0;
+    return followup_escalate(f, now, err) || followup_claim(f, now, err) ? -1 : 0;
 }
 
 void followup_committed(struct followup *f)
@@ -587,11 +406,13 @@ void followup_free_place(struct followup *f, const struct errand *errand)
         return;
     f->in_work[errand->stage]--;
     map_take(f->busy, str_from(errand->threat->id));
+    if (errand->stage == JOB_MODEL)
+        followup_reserve(f, errand, false);
 }
 
 void followup_requeue(struct followup *f, const struct errand *errand)
 {
-    struct store_job job = job_for(f, errand->threat, errand->stage);
+    struct store_job job = followup_job(f, errand->threat, errand->stage);
     job.attempts = errand->attempts - 1;
     job.since_evidence = errand->since_evidence;
     followup_queue(f, &job);

@@ -47,12 +47,15 @@ static void ask_for_review(struct threat *threat, const char *reason)
 
 /* ---- triage again ---- */
 
-/* A plan's time runs from the threat's beginning, whatever the severity becomes. */
-static int move_timer(struct followup *f, const struct threat *threat, int64_t sla_minutes, struct err *err)
+/* A plan's time runs from the threat's beginning, whatever it becomes. A timer that was taken is not set
+ * again by a look that leaves the time as it was. */
+static bool moves_timer(const struct threat *threat, struct str before)
 {
-    if (threat->status != STATUS_NEW && threat->status != STATUS_IN_PROGRESS)
-        return 0;
-    return store_set_timer(f->store, threat->id, threat->created_ns + sla_minutes * 30 * NS_PER_S, err);
+    int64_t old = 0, now = 0;
+    followup_number(before, "response_plan", "auto_escalate_after_minutes", &old);
+    followup_number(threat->extra, "response_plan", "auto_escalate_after_minutes", &now);
+    return old != now && threat->verdict == VERDICT_NONE &&
+           (threat->status == STATUS_NEW || threat->status == STATUS_IN_PROGRESS);
 }
 
 static int triage_run_task(struct writer_task *task, struct writer *writer, struct err *err)
@@ -67,12 +70,9 @@ static int triage_run_task(struct writer_task *task, struct writer *writer, stru
         followup_again(f, threat->id); /* an analysis or a person was faster */
         return 0;
     }
-    enum severity before = threat->severity;
-    if (errand->triage.severity != before && move_timer(f, threat, errand->triage.sla_minutes, err) != 0)
-        return -1;
     triage_apply(threat, &errand->triage);
     book_touch(writer_book(writer), threat);
-    return 0;
+    return moves_timer(threat, errand->threat->extra) ? followup_set_timer(f, threat, err) : 0;
 }
 
 /* ---- analysis ---- */
@@ -166,8 +166,11 @@ static struct ai_effect effect_of(const struct threat *threat, struct errand *er
     struct str raised;
     struct ai_standing standing = {threat->severity, threat->floor,
                                    threat_extra_get(threat->extra, STR("severity_raised"), &raised)};
-    if (!errand->asked_model && !errand->cached) /* the agents' own rules: findings, nothing else */
-        return (struct ai_effect){.severity = threat->severity, .add_findings = true, .reason = ""};
+    if (!errand->asked_coordinator && !errand->cached) /* nobody judged: findings, nothing else */
+        return (struct ai_effect){.severity = threat->severity,
+                                  .add_findings = true,
+                                  .review = errand->injection,
+                                  .reason = "the model suspects that the evidence tries to steer it"};
     errand->answer.injection_suspected |= errand->injection;
     return ai_monotonic(&standing, errand->answered ? AI_ANSWERED : errand->model_status,
                         errand->answered ? &errand->answer : NULL);
@@ -251,13 +254,23 @@ static int finish_job(struct followup *f, struct errand *errand, struct err *err
     return apply(f, errand, threat, err) || put_model_job(f, errand, err) ? -1 : 0;
 }
 
+/* Once, also where its transaction failed before it came to its turn. */
+static void settle(struct followup *f, struct errand *errand)
+{
+    if (errand->settled)
+        return;
+    errand->settled = true;
+    if (errand->kind == ERRAND_ANALYSIS)
+        count(f, errand);
+    followup_free_place(f, errand);
+}
+
 static int analysis_run_task(struct writer_task *task, struct writer *writer, struct err *err)
 {
     struct errand *errand = errand_of(task);
     struct followup *f = followup_of(errand);
     (void)writer;
-    count(f, errand);
-    followup_free_place(f, errand);
+    settle(f, errand);
     if (store_usage_of(f, errand, err) != 0)
         return -1;
     struct err stale = {0};
@@ -292,8 +305,7 @@ static void task_done(struct writer_task *task)
 {
     struct errand *errand = errand_of(task);
     struct followup *f = followup_of(errand);
-    if (errand->kind != ERRAND_ANALYSIS)
-        followup_free_place(f, errand);
+    settle(f, errand);
     if (task->err.code != ERR_NONE) {
         LOG_ERR(LOG_WARN, "followup.failed", &task->err);
         if (errand->kind == ERRAND_TRIAGE)

@@ -1,5 +1,5 @@
-/* The inside of the followup: followup.c (what is stored, queued and handed out) and followup_apply.c (what
- * comes back). Writer thread. */
+/* The inside of the followup: followup.c (what is stored, queued and handed out), followup_claim.c (what is
+ * taken up) and followup_apply.c (what comes back). Writer thread. */
 #ifndef LUNETTE_PIPELINE_FOLLOWUP_IMPL_H
 #define LUNETTE_PIPELINE_FOLLOWUP_IMPL_H
 
@@ -32,6 +32,7 @@ struct followup {
     atomic_bool closed;
     unsigned turn; /* which worker is next */
 
+    size_t capacity;
     struct ai_queue *queues[STAGES];
     bool overflow[STAGES]; /* the store has jobs that found no room in the queue */
     unsigned in_work[STAGES];
@@ -61,10 +62,24 @@ struct followup {
 int followup_put_job(struct followup *f, const struct store_job *job, struct err *err);
 void followup_queue(struct followup *f, const struct store_job *job);
 void followup_again(struct followup *f, const char *threat_id);
+void followup_refill(struct followup *f, enum job_stage stage);
+struct store_job followup_job(const struct followup *f, const struct threat *threat, enum job_stage stage);
+/* An integer in a member of a threat's extra. */
+bool followup_number(struct str extra, const char *member, const char *key, int64_t *out);
+/* From the threat's beginning, by its plan. */
+int followup_set_timer(struct followup *f, const struct threat *threat, struct err *err);
 /* The errand is over: its place is free. */
 void followup_free_place(struct followup *f, const struct errand *errand);
 /* Its job goes back to the queue, as it was before it was claimed. */
 void followup_requeue(struct followup *f, const struct errand *errand);
+
+/* ---- followup_claim.c ---- */
+bool followup_timers_due(struct followup *f, int64_t mono);
+int followup_escalate(struct followup *f, int64_t now, struct err *err);
+bool followup_claims_due(struct followup *f, int64_t now, int64_t mono);
+int followup_claim(struct followup *f, int64_t now, struct err *err);
+/* Holds of the budgets what the errand may cost, or gives it back. */
+void followup_reserve(struct followup *f, const struct errand *errand, bool hold);
 
 /* ---- followup_apply.c ---- */
 /* Sets what becomes of the errand when it comes back. */

@@ -1,11 +1,10 @@
 #include "pipeline/intel.h"
 
-#include "base/json.h"
-#include "base/text.h"
+#include "pipeline/view.h"
 #include "rules/lists.h"
 
 #define INDICATOR_MAX  2048 /* bytes of a value that is looked up */
-#define DOMAIN_PARENTS 8    /* labels taken off a name */
+#define DOMAIN_PARENTS 8    /* of a name, from the two last labels on */
 
 struct search {
     const struct ruleset *set;
@@ -71,16 +70,15 @@ static struct str after(struct str value, size_t at)
     return (struct str){value.ptr + at, value.len - at};
 }
 
+/* From the right, so that many labels in front hide nothing. A top-level domain alone is nobody's indicator.
+ */
 static void look_up_parents(struct search *search, struct str name)
 {
-    for (int i = 0; i < DOMAIN_PARENTS; i++) {
-        const char *dot = memchr(name.ptr, '.', name.len);
-        if (dot == NULL)
-            return;
-        name = after(name, (size_t)(dot - name.ptr) + 1);
-        if (memchr(name.ptr, '.', name.len) == NULL)
-            return; /* a top-level domain alone is nobody's indicator */
-        look_up(search, name);
+    const char *dot = memrchr(name.ptr, '.', name.len);
+    for (int i = 0; dot && i < DOMAIN_PARENTS; i++) {
+        dot = memrchr(name.ptr, '.', (size_t)(dot - name.ptr));
+        if (dot)
+            look_up(search, after(name, (size_t)(dot - name.ptr) + 1));
     }
 }
 
@@ -109,8 +107,13 @@ static struct str url_host(struct str url)
 static void look_up_name(struct search *search, struct str name)
 {
     look_up(search, name);
-    if (is_name(name))
-        look_up_parents(search, name);
+    if (!is_name(name))
+        return;
+    if (name.ptr[name.len - 1] == '.') { /* of the root, written out */
+        name.len--;
+        look_up(search, name);
+    }
+    look_up_parents(search, name);
 }
 
 /* "SHA1=AB…,MD5=CD…": each right side. */
@@ -129,7 +132,7 @@ static void look_up_hashes(struct search *search, struct str text)
 static void look_up_value(struct search *search, struct str value)
 {
     struct str host;
-    if (value.len == 0 || value.len > INDICATOR_MAX)
+    if (value.len == 0)
         return;
     look_up_name(search, value);
     host = url_host(value);
@@ -151,7 +154,7 @@ static void search_value(struct search *search, const struct json *value)
 
 static void search_evidence(struct search *search, const struct evidence *evidence)
 {
-    struct json *context = json_parse(evidence->context, NULL, NULL);
+    struct json *context = view_parse(evidence->context);
     const struct json *value;
     void *at = NULL;
     search->evidence = evidence->number;

@@ -1,6 +1,6 @@
 #include "pipeline/plan.h"
 
-#include "base/json.h"
+#include "pipeline/view.h"
 
 /* Copies an action with members added behind its own; a member of the same name is replaced. */
 struct change {
@@ -56,7 +56,7 @@ static bool change_plan(struct threat *threat, struct change *change)
     struct buf plan = BUF_EMPTY, extra = BUF_EMPTY;
     struct str text;
     struct json *json = threat_extra_get(threat->extra, STR("response_plan"), &text)
-                            ? json_parse(text, NULL, NULL)
+                            ? view_parse(text)
                             : NULL;
     if (json_kind(json) == JSON_KIND_OBJECT)
         put_plan(json, change, &plan);
@@ -105,7 +105,7 @@ static bool find(struct threat *threat, struct str id, struct plan_action *actio
     struct str text, other;
     if (!threat_extra_get(threat->extra, STR("response_plan"), &text))
         return false;
-    struct json *plan = json_parse(text, NULL, NULL);
+    struct json *plan = view_parse(text);
     const struct json *item = json_kind(plan) == JSON_KIND_OBJECT ? action_at(plan, 0) : NULL;
     bool found = false;
     for (size_t i = 0; item && !found; item = found ? item : action_at(plan, ++i)) {

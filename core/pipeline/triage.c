@@ -6,6 +6,7 @@
 #include "base/metrics.h"
 #include "pipeline/intel.h"
 #include "pipeline/triage_check.h"
+#include "pipeline/view.h"
 #include "rules/lists.h"
 
 #define TECHNIQUES_MOST 32 /* of a threat, from rules, events and analyses */
@@ -197,8 +198,7 @@ static void add_to_context(struct run *run, const char *key, const struct buf *v
  */
 static struct json *ask(struct run *run, enum policy_kind kind, bool *failed)
 {
-    const struct json_limits limits = {.size = 256 << 10, .depth = 32, .duplicates = true};
-    char reason[POLICY_REASON] = "";
+    char reason[POLICY_REASON] = "its answer cannot be read";
     struct str answer;
     *failed = false;
     if (!run->triage->set->policies[kind].present)
@@ -209,7 +209,7 @@ static struct json *ask(struct run *run, enum policy_kind kind, bool *failed)
         .kind = kind, .threat = run->view, .context = buf_str(&run->context), .arena = run->arena};
     int rc = policies_decide(run->triage->policies, &call, &answer, reason);
     run->context.len = len;
-    struct json *json = rc == 0 ? json_parse(answer, &limits, NULL) : NULL;
+    struct json *json = rc == 0 ? view_parse(answer) : NULL;
     *failed = json == NULL;
     if (*failed)
         ask_for_review(run, "policy %s: %s", policy_names[kind], reason);
@@ -287,7 +287,7 @@ static enum severity least_severity(const struct threat *threat)
     struct str json, name;
     if (!threat_extra_get(threat->extra, STR("severity_raised"), &json))
         return least;
-    struct json *by = json_parse(json, NULL, NULL);
+    struct json *by = view_parse(json);
     if (json_get_str(by, "to", &name) && severity_named(name, &raised) && raised > least)
         least = raised;
     json_free(by);
@@ -329,14 +329,14 @@ static struct json *known_techniques(const struct run *run)
         buf_puts(&out, ",\"source\":\"rule\",\"confidence\":1}");
     }
     buf_putc(&out, ']');
-    struct json *json = json_parse(buf_str(&out), NULL, NULL);
+    struct json *json = view_parse(buf_str(&out));
     buf_free(&out);
     return json;
 }
 
 static void keep_ids(struct run *run, const struct buf *list)
 {
-    struct json *json = json_parse(buf_str(list), NULL, NULL);
+    struct json *json = view_parse(buf_str(list));
     struct str id;
     for (size_t i = 0; i < json_count(json); i++)
         if (json_get_str(json_item(json, i), "id", &id))
@@ -425,11 +425,8 @@ static void note_look(struct run *run)
 static void make_view(struct run *run)
 {
     struct threat seen = *run->threat; /* a borrowed copy: only what it says of itself differs */
-    struct buf view = BUF_EMPTY;
     seen.extra = buf_str(&run->extra);
-    threat_json(&seen, false, &view);
-    run->view = arena_dup(run->arena, buf_str(&view));
-    buf_free(&view);
+    run->view = view_print(&seen, run->arena);
 }
 
 void triage_run(struct triage *triage, const struct threat *threat, struct str background,
@@ -438,7 +435,7 @@ void triage_run(struct triage *triage, const struct threat *threat, struct str b
     struct run run = {
         .triage = triage, .threat = threat, .arena = arena, .result = result, .background = background};
     int64_t began = clock_monotonic();
-    *result = (struct triage_result){.severity = threat->floor};
+    *result = (struct triage_result){.severity = threat->floor, .created_ns = threat->created_ns};
     buf_put(&run.extra, threat->extra.len ? threat->extra : STR("{}"));
     find_intel(&run);
     make_view(&run);
@@ -474,10 +471,29 @@ static bool has_technique(const struct threat *threat, struct str id)
     return false;
 }
 
+/* A new threat begins a moment after it was judged, one of the journal hours after. */
+static void move_due(struct threat *threat, const struct triage_result *result)
+{
+    struct buf plan = BUF_EMPTY, extra = BUF_EMPTY;
+    struct str old;
+    char due[40] = "\"";
+    if (threat->created_ns == result->created_ns ||
+        !threat_extra_get(threat->extra, STR("response_plan"), &old))
+        return;
+    size_t len = time_print(threat->created_ns + result->sla_minutes * 60 * NS_PER_S, due + 1);
+    due[1 + len] = '"';
+    threat_extra_set(&plan, old, STR("due_at"), (struct str){due, len + 2});
+    threat_extra_set(&extra, threat->extra, STR("response_plan"), buf_str(&plan));
+    threat->extra = threat_keep(threat, buf_str(&extra));
+    buf_free(&plan);
+    buf_free(&extra);
+}
+
 void triage_apply(struct threat *threat, const struct triage_result *result)
 {
     threat->severity = result->severity > threat->floor ? result->severity : threat->floor;
     threat->extra = threat_keep(threat, result->extra);
+    move_due(threat, result);
     for (size_t i = 0; i < result->technique_count && threat->mitre.count < TECHNIQUES_MOST; i++)
         if (!has_technique(threat, result->techniques[i]))
             vec_push(&threat->mitre, threat_keep(threat, result->techniques[i]));

@@ -27,6 +27,7 @@ struct triage_result {
     enum severity severity; /* never below the threat's floor, nor below what an analysis raised it to */
     struct str extra;       /* for threat->extra: what was there, with triage's members replaced */
     int64_t sla_minutes;
+    int64_t created_ns;           /* of the threat that was judged: its plan is due from there */
     struct str review;            /* why a person should look; "" : nothing here says so */
     const struct str *techniques; /* ids for threat->mitre */
     size_t technique_count;

@@ -9,6 +9,12 @@
 #define FINDINGS_MAX     20
 #define TITLES_MAX       64
 
+bool check_is_list(const struct json *value)
+{
+    bool empty = json_kind(value) == JSON_KIND_OBJECT && json_count(value) == 0;
+    return value == NULL || empty || json_kind(value) == JSON_KIND_ARRAY;
+}
+
 /* A string member of 1 to `max` bytes. */
 static int need_text(const struct json *object, const char *key, size_t max, struct str *out, struct err *err)
 {
@@ -17,15 +23,26 @@ static int need_text(const struct json *object, const char *key, size_t max, str
     return 0;
 }
 
+/* One for a person: what is too long is cut, as it may quote what a stranger chose. */
+static int need_reason(const struct json *object, const char *key, struct str *out, struct err *err)
+{
+    if (!json_get_str(object, key, out) || out->len == 0)
+        return err_set(err, ERR_INVALID, "\"%s\" must be a text", key);
+    if (out->len > REASON_MAX_BYTES)
+        out->len = REASON_MAX_BYTES;
+    while (out->len && (out->ptr[out->len] & 0xc0) == 0x80)
+        out->len--;
+    return 0;
+}
+
 /* A list; nil and an empty table count as one without items. */
 static int need_list(const struct json *object, const char *key, size_t max, const struct json **out,
                      struct err *err)
 {
     *out = json_get(object, key);
-    bool empty = *out == NULL || json_count(*out) == 0;
-    if (!empty && json_kind(*out) != JSON_KIND_ARRAY)
+    if (!check_is_list(*out))
         return err_set(err, ERR_INVALID, "\"%s\" must be a list", key);
-    if (!empty && json_count(*out) > max)
+    if (json_count(*out) > max)
         return err_set(err, ERR_LIMIT, "\"%s\" has more than %zu entries", key, max);
     return 0;
 }
@@ -58,7 +75,7 @@ static int put_parts(const struct json *parts, struct sum *sum, struct buf *out,
         struct str name, reason;
         double amount;
         if (need_text(part, "name", NAME_MAX_BYTES, &name, err) != 0 ||
-            need_text(part, "reason", REASON_MAX_BYTES, &reason, err) != 0 ||
+            need_reason(part, "reason", &reason, err) != 0 ||
             need_number(part, sum->amount, -sum->limit, sum->limit, &amount, err) != 0)
             return -1;
         sum->total += amount;
@@ -98,12 +115,12 @@ int check_severity(const struct json *answer, enum severity *severity, struct bu
     buf_puts(out, "{\"parts\":[");
     if (put_parts(parts, &sum, out, err) != 0)
         return undo(out, start);
-    if (!(sum.total >= -0.005 && sum.total <= 100.005)) {
+    if (!(sum.total >= -1e-6 && sum.total <= 100 + 1e-6)) {
         err_set(err, ERR_INVALID, "the parts add up to %g, which is not from 0 to 100", sum.total);
         return undo(out, start);
     }
     buf_puts(out, "]");
-    buf_json_kdouble(out, "value", round(sum.total * 100) / 100);
+    buf_json_kdouble(out, "value", fmax(round(sum.total * 100) / 100, 0));
     buf_putc(out, '}');
     return 0;
 }
@@ -133,7 +150,7 @@ int check_false_positive(const struct json *answer, struct buf *out, struct err 
         need_number(answer, "confidence", 0, 1, &confidence, err) != 0 ||
         need_number(answer, "base", 0, 1, &base, err) != 0 ||
         need_text(answer, "recommendation", NAME_MAX_BYTES, &recommendation, err) != 0 ||
-        need_text(answer, "explanation", 2 * REASON_MAX_BYTES, &explanation, err) != 0 ||
+        need_reason(answer, "explanation", &explanation, err) != 0 ||
         need_list(answer, "indicators", PARTS_MAX, &indicators, err) != 0)
         return -1;
     if (!is_recommendation(recommendation))
@@ -199,7 +216,7 @@ int check_mitre(const struct json *answer, const struct ruleset *set, unsigned *
 {
     size_t start = out->len, kept = 0;
     struct str id, name, tactics;
-    if (json_kind(answer) != JSON_KIND_ARRAY && json_count(answer))
+    if (!check_is_list(answer))
         return err_set(err, ERR_INVALID, "the answer must be a list");
     buf_putc(out, '[');
     for (size_t i = 0; i < list_count(answer) && kept < TECHNIQUES_MAX; i++) {
@@ -248,8 +265,10 @@ int check_manipulation(const struct json *answer, size_t *findings, struct buf *
         const struct json *finding = json_item(list, i);
         struct str name, reason;
         if (need_text(finding, "name", NAME_MAX_BYTES, &name, err) != 0 ||
-            need_text(finding, "reason", REASON_MAX_BYTES, &reason, err) != 0)
+            need_reason(finding, "reason", &reason, err) != 0) {
+            *findings = 0;
             return undo(out, start);
+        }
         buf_puts(out, i ? ",{" : "{");
         buf_json_kstr(out, "name", name);
         buf_json_kstr(out, "reason", reason);

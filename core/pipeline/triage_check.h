@@ -8,6 +8,9 @@
 
 #define SLA_MINUTES_MAX 10080 /* a week */
 
+/* Whether it is a list, or nothing, or the empty table that Lua gives for an empty list. */
+bool check_is_list(const struct json *value);
+
 /* {severity, parts[{name, value, reason}]} -> score{value, parts}; the parts add up, 0 to 100. */
 int check_severity(const struct json *answer, enum severity *severity, struct buf *out, struct err *err);
 void default_severity(enum severity severity, struct buf *out);

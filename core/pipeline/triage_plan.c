@@ -1,5 +1,6 @@
 /* The response plan: what it may name, and what was decided about it before. */
 #include "pipeline/triage_check.h"
+#include "pipeline/view.h"
 
 #define ACTIONS_MAX      10
 #define DECIDED_MAX      50 /* of earlier plans that are kept */
@@ -23,7 +24,7 @@ static bool value_holds(const struct json *value, struct str wanted)
 
 static bool evidence_holds(const struct evidence *evidence, struct str field, struct str wanted)
 {
-    struct json *context = json_parse(evidence->context, NULL, NULL);
+    struct json *context = view_parse(evidence->context);
     const struct json *value;
     struct str key;
     void *at = NULL;
@@ -115,7 +116,8 @@ static void put_parameters(const struct json *action, struct buf *out)
     buf_json_key(out, "parameters");
     buf_putc(out, '{');
     while (count < PARAMETERS_MAX && json_next(parameters, &at, &key, &value)) {
-        if (json_as_str(value, &text) && text.len > TEXT_MAX)
+        bool plain = json_kind(value) != JSON_KIND_ARRAY && json_kind(value) != JSON_KIND_OBJECT;
+        if (!plain || key.len > TEXT_MAX || (json_as_str(value, &text) && text.len > TEXT_MAX))
             continue;
         if (count++)
             buf_putc(out, ',');
@@ -183,7 +185,7 @@ static void put_times(struct plan_draft *draft, struct buf *out)
 {
     int64_t minutes = draft->subject->sla_minutes;
     buf_json_kint(out, "sla_minutes", minutes);
-    buf_json_kint(out, "auto_escalate_after_minutes", minutes / 2);
+    buf_json_kint(out, "auto_escalate_after_minutes", minutes > 1 ? minutes / 2 : 1);
     buf_json_ktime(out, "due_at", draft->subject->threat->created_ns + minutes * 60 * NS_PER_S);
 }
 
@@ -232,7 +234,7 @@ static void put_plan(struct plan_draft *draft, struct str urgency, const struct 
 static void draft_begin(struct plan_draft *draft, struct plan_subject *subject)
 {
     *draft = (struct plan_draft){.subject = subject, .texts = arena_new(0)};
-    draft->before = subject->before.len ? json_parse(subject->before, NULL, NULL) : NULL;
+    draft->before = subject->before.len ? view_parse(subject->before) : NULL;
     subject->dropped = 0;
 }
 
@@ -244,6 +246,16 @@ static void draft_end(struct plan_draft *draft)
     arena_free(draft->texts);
 }
 
+/* Lua divides into fractions: 30.0 is 30. */
+static bool get_minutes(const struct json *answer, int64_t *minutes)
+{
+    double number;
+    if (!json_get_double(answer, "sla_minutes", &number) || !(number >= 1 && number <= SLA_MINUTES_MAX))
+        return false;
+    *minutes = (int64_t)number;
+    return (double)*minutes == number;
+}
+
 int check_plan(const struct json *answer, struct plan_subject *subject, struct buf *out, struct err *err)
 {
     const struct json *actions = json_get(answer, "actions");
@@ -251,11 +263,10 @@ int check_plan(const struct json *answer, struct plan_subject *subject, struct b
     struct str urgency;
     if (!json_get_str(answer, "urgency", &urgency) || urgency.len == 0 || urgency.len > 64)
         return err_set(err, ERR_INVALID, "\"urgency\" must be a text of 1 to 64 bytes");
-    if (!json_get_int(answer, "sla_minutes", &subject->sla_minutes) || subject->sla_minutes < 1 ||
-        subject->sla_minutes > SLA_MINUTES_MAX)
+    if (!get_minutes(answer, &subject->sla_minutes))
         return err_set(err, ERR_INVALID, "\"sla_minutes\" must be an integer from 1 to %d", SLA_MINUTES_MAX);
-    if (json_kind(actions) != JSON_KIND_ARRAY || json_count(actions) > ACTIONS_MAX)
-        return err_set(err, ERR_INVALID, "\"actions\" must be a list of 1 to %d actions", ACTIONS_MAX);
+    if (!check_is_list(actions) || json_count(actions) > ACTIONS_MAX)
+        return err_set(err, ERR_INVALID, "\"actions\" must be a list of at most %d actions", ACTIONS_MAX);
     draft_begin(&draft, subject);
     int rc = 0;
     for (size_t i = 0; i < json_count(actions) && rc == 0; i++)

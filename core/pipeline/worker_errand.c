@@ -4,6 +4,7 @@
 
 #include "base/log.h"
 #include "pipeline/analyse.h"
+#include "pipeline/view.h"
 #include "pipeline/worker_impl.h"
 
 bool worker_post(struct worker *w, struct mail *mail)
@@ -15,7 +16,7 @@ bool worker_post(struct worker *w, struct mail *mail)
 #define NOTES_SINCE_NS   (30 * INT64_C(86400) * NS_PER_S)
 #define EGRESS_MOST      50
 #define EGRESS_SINCE_NS  (INT64_C(86400) * NS_PER_S)
-#define BACKGROUND_BYTES (96 << 10) /* what policies are told must fit into a call */
+#define BACKGROUND_BYTES (64 << 10) /* of each: with the rest it must fit into a call */
 
 /* ---- a second look ---- */
 
@@ -94,15 +95,12 @@ static void look_again(struct worker *w, struct errand *errand)
 
 static void dry_run(struct worker *w, struct errand *errand)
 {
-    struct buf view = BUF_EMPTY;
-    threat_json(errand->threat, false, &view);
     struct action_call call = {.id = errand->action_type,
                                .action = errand->action,
-                               .threat = buf_str(&view),
+                               .threat = view_print(errand->threat, errand->arena),
                                .arena = errand->arena};
     if (actions_dry_run(triage_policies(w->current->triage), &call, &errand->outcome, errand->reason) != 0)
         errand->outcome = STR("");
-    buf_free(&view);
     errand_return(errand);
 }
 
