@@ -291,7 +291,7 @@ int check_titles(const struct json *answer, struct buf *out, struct err *err)
     struct str key, text;
     void *at = NULL;
     size_t start = out->len, count = 0;
-    if (titles && json_kind(titles) != JSON_KIND_OBJECT && json_count(titles))
+    if (titles && json_kind(titles) != JSON_KIND_OBJECT)
         return err_set(err, ERR_INVALID, "\"titles\" must be a table of names");
     buf_putc(out, '{');
     while (count < TITLES_MAX && json_next(titles, &at, &key, &value)) {

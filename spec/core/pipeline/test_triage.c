@@ -1,0 +1,662 @@
+/* A threat's triage: what its policies are told, what becomes of their answers, and of those that give none.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <stdlib.h>
+
+#include "base/json.h"
+#include "core/rules/ruleset.h"
+#include "pipeline/triage.h"
+#include "pipeline/view.h"
+
+#define FILES_MAX 24
+#define HOUR      (3600 * NS_PER_S)
+#define NOW       (INT64_C(1700000000) * NS_PER_S)
+
+struct bench {
+    struct ruleset *set;
+    struct triage *triage;
+    struct policy_health *health;
+    struct verdicts *verdicts;
+    struct clock_virtual clock;
+    struct arena *arena;
+};
+
+#define T "tests = { { 't', threat = {}, expect = {} } }"
+#define POLICY(name, body)                                                                                   \
+    {                                                                                                        \
+        "rules/triage/" name ".lua",                                                                         \
+            "return policy { name = '" name "', " T ", decide = function(threat, context)\n" body "\nend }"  \
+    }
+#define PLAN_OF(sla)                                                                                         \
+    POLICY("response", "return { urgency = 'soon', sla_minutes = " sla ", escalation_path = { 'soc' },\n"    \
+                       "actions = { { type = 'notify', reason = 'r' } } }")
+
+static void open_bench(struct bench *b, const struct text_file *files, size_t count)
+{
+    struct report report = {0};
+    struct err err = {0};
+    char text[4096];
+    b->set = load_texts(files, count, &report);
+    report_text(&report, text, sizeof(text));
+    report_free(&report);
+    if (b->set == NULL)
+        fail_msg("%s", text);
+    b->health = policy_health_new();
+    b->verdicts = verdicts_new(100);
+    clock_virtual_init(&b->clock, NOW);
+    b->arena = arena_new(0);
+    struct triage_options options = {
+        .set = b->set, .health = b->health, .clock = &b->clock.clock, .verdicts = b->verdicts};
+    b->triage = triage_new(&options, &err);
+    if (b->triage == NULL)
+        fail_msg("%s", err_text(&err));
+}
+
+static void close_bench(struct bench *b)
+{
+    triage_free(b->triage);
+    verdicts_free(b->verdicts);
+    policy_health_free(b->health);
+    ruleset_unref(b->set);
+    arena_free(b->arena);
+}
+
+#define OPEN(b, ...)                                                                                         \
+    struct bench b;                                                                                          \
+    do {                                                                                                     \
+        const struct text_file files_[] = {__VA_ARGS__};                                                     \
+        open_bench(&b, files_, sizeof(files_) / sizeof(files_[0]));                                          \
+    } while (0)
+
+static struct threat *a_threat(const char *context)
+{
+    struct threat *threat = threat_new();
+    threat->version = 1;
+    threat->created_ns = NOW;
+    threat->event_count = 1;
+    threat->severity = threat->floor = SEVERITY_MEDIUM;
+    threat->rule_id = threat_keep(threat, STR("r1"));
+    threat->customer = threat_keep(threat, STR("acme"));
+    threat->type = threat_keep(threat, STR("test"));
+    threat->title = threat_keep(threat, STR("A title"));
+    vec_push(&threat->entities, threat_keep(threat, STR("user.name:ana")));
+    vec_push(&threat->entities, threat_keep(threat, STR("host.name:DC01")));
+    struct evidence evidence = {
+        .number = 1, .time_ns = NOW, .context = threat_keep(threat, str_from(context))};
+    vec_push(&threat->evidence, evidence);
+    threat->evidence_next = 2;
+    return threat;
+}
+
+/* The extra of one run. */
+static struct json *run_with(struct bench *b, const struct threat *threat, const char *background,
+                             struct triage_result *result)
+{
+    triage_run(b->triage, threat, str_from(background), b->arena, result);
+    struct json *extra = view_parse(result->extra);
+    assert_non_null(extra);
+    return extra;
+}
+
+static struct json *run(struct bench *b, const struct threat *threat, struct triage_result *result)
+{
+    return run_with(b, threat, "", result);
+}
+
+/* A path of member names and positions: "score.parts.0.name". */
+static const struct json *at(const struct json *json, const char *path)
+{
+    while (path && *path && json) {
+        char name[64];
+        size_t len = strcspn(path, ".");
+        assert_true(len < sizeof(name));
+        memcpy(name, path, len);
+        name[len] = '\0';
+        json = json_kind(json) == JSON_KIND_ARRAY ? json_item(json, strtoul(name, NULL, 10))
+                                                  : json_get(json, name);
+        path += len + (path[len] == '.');
+    }
+    return json;
+}
+
+static void expect(const struct json *json, const char *path, const char *text)
+{
+    struct buf out = BUF_EMPTY;
+    const struct json *value = at(json, path);
+    if (value)
+        json_print(value, &out);
+    if (strcmp(value ? out.ptr : "(none)", text) != 0)
+        fail_msg("%s is %s, not %s", path, value ? out.ptr : "(none)", text);
+    buf_free(&out);
+}
+
+static void expect_review(const struct triage_result *result, const char *part)
+{
+    if (part == NULL
+            ? result->review.len > 0
+            : !memmem(result->review.ptr ? result->review.ptr : "", result->review.len, part, strlen(part)))
+        fail_msg("review is \"%.*s\", not %s", STR_ARG(result->review), part ? part : "empty");
+}
+
+/* ---- severity ---- */
+
+#define SEVERITY(level)                                                                                      \
+    POLICY("severity",                                                                                       \
+           "return { severity = '" level "', parts = { { name = 'a', value = 40, reason = 'r' } "            \
+           "} }")
+
+static void severity_never_falls_below_its_floor(void **state)
+{
+    struct triage_result result;
+    (void)state;
+    OPEN(b, SEVERITY("informational"));
+    struct threat *threat = a_threat("{}");
+    threat->severity = SEVERITY_CRITICAL; /* an earlier look said so; nothing holds it there */
+    json_free(run(&b, threat, &result));
+    assert_int_equal(result.severity, SEVERITY_MEDIUM);
+    triage_apply(threat, &result);
+    assert_int_equal(threat->severity, SEVERITY_MEDIUM);
+
+    /* An analysis raised it: that stays. */
+    threat->extra = threat_keep(
+        threat, STR("{\"severity_raised\":{\"by\":\"model\",\"from\":\"MEDIUM\",\"to\":\"HIGH\"}}"));
+    json_free(run(&b, threat, &result));
+    assert_int_equal(result.severity, SEVERITY_HIGH);
+
+    /* A floor above it wins. */
+    threat->floor = SEVERITY_CRITICAL;
+    json_free(run(&b, threat, &result));
+    assert_int_equal(result.severity, SEVERITY_CRITICAL);
+    threat_free(threat);
+    close_bench(&b);
+}
+
+static void severity_may_rise(void **state)
+{
+    struct triage_result result;
+    (void)state;
+    OPEN(b, SEVERITY("critical"));
+    struct threat *threat = a_threat("{}");
+    struct json *extra = run(&b, threat, &result);
+    assert_int_equal(result.severity, SEVERITY_CRITICAL);
+    expect(extra, "score", "{\"parts\":[{\"name\":\"a\",\"value\":40,\"reason\":\"r\"}],\"value\":40}");
+    expect_review(&result, NULL);
+    json_free(extra);
+    threat_free(threat);
+    close_bench(&b);
+}
+
+/* ---- defaults ---- */
+
+static void expect_defaults(const struct json *extra, const struct triage_result *result)
+{
+    assert_int_equal(result->severity, SEVERITY_MEDIUM);
+    assert_int_equal(result->sla_minutes, 240);
+    expect(extra, "score.parts.0.name", "\"rule_severity\"");
+    expect(extra, "false_positive_score.score", "0.5");
+    expect(extra, "false_positive_score.recommendation", "\"needs_review\"");
+    expect(extra, "response_plan.primary_action.type", "\"monitor\"");
+    expect(extra, "manipulation", "{\"findings\":[],\"suspected\":false}");
+    expect(extra, "mitre.0.id", "\"T1110\"");
+    assert_int_equal(result->technique_count, 1);
+}
+
+#define ATTACK                                                                                               \
+    {                                                                                                        \
+        "rules/lists/attack.csv", "value,name,tactics\nT1110,Brute Force,credential-access\n"                \
+    }
+#define EACH(body)                                                                                           \
+    POLICY("severity", body), POLICY("false_positive", body), POLICY("manipulation", body),                  \
+        POLICY("mitre", body), POLICY("response", body), POLICY("timeline", body), ATTACK
+
+static void check_defaults(struct bench *b, const char *review)
+{
+    struct triage_result result;
+    struct threat *threat = a_threat("{}");
+    vec_push(&threat->mitre, threat_keep(threat, STR("T1110")));
+    vec_push(&threat->mitre, threat_keep(threat, STR("T0000")));
+    struct json *extra = run(b, threat, &result);
+    expect_defaults(extra, &result);
+    expect_review(&result, review);
+    json_free(extra);
+    threat_free(threat);
+    close_bench(b);
+}
+
+static void absent_policies_have_defaults(void **state)
+{
+    (void)state;
+    OPEN(b, ATTACK);
+    check_defaults(&b, NULL);
+}
+
+static void failing_policies_have_defaults(void **state)
+{
+    (void)state;
+    OPEN(b, EACH("error('no luck')"));
+    check_defaults(&b, "no luck");
+}
+
+static void overrunning_policies_have_defaults(void **state)
+{
+    (void)state;
+    OPEN(b, EACH("while true do end"));
+    check_defaults(&b, "took too long");
+}
+
+static void memory_grabbing_policies_have_defaults(void **state)
+{
+    (void)state;
+    OPEN(b, EACH("local t = {} for i = 1, 1e9 do t[i] = string.rep('x', 100000) .. i end return t"));
+    check_defaults(&b, "policy manipulation");
+}
+
+static void policies_that_answer_nonsense_have_defaults(void **state)
+{
+    (void)state;
+    OPEN(b, EACH("return 7"));
+    check_defaults(&b, "instead of a table");
+}
+
+static void policies_that_answer_other_tables_have_defaults(void **state)
+{
+    (void)state;
+    OPEN(b, EACH("return { findings = 'x', titles = 'x', answer = 'x' }"));
+    check_defaults(&b, "policy manipulation answered what cannot be used");
+}
+
+static void numbers_that_are_none_are_refused(void **state)
+{
+    struct triage_result result;
+    (void)state;
+    OPEN(b,
+         POLICY("severity", "return { severity = 'high', parts = { { name = 'a', value = 0/0, reason = 'r' "
+                            "} } }"),
+         POLICY("false_positive", "return { score = math.huge, confidence = 1, base = 0, recommendation = "
+                                  "'needs_review', explanation = 'e' }"));
+    struct threat *threat = a_threat("{}");
+    struct json *extra = run(&b, threat, &result);
+    assert_int_equal(result.severity, SEVERITY_MEDIUM);
+    expect(extra, "false_positive_score.score", "0.5");
+    expect_review(&result, "policy false_positive");
+    json_free(extra);
+    threat_free(threat);
+    close_bench(&b);
+}
+
+/* Each look keeps what was decided of the plan, also when the policy fails. */
+static void decisions_survive_a_look(void **state)
+{
+    struct triage_result result;
+    (void)state;
+    OPEN(b, POLICY("response", "if context.now > 1700000000 then error('late') end\n"
+                               "return { urgency = 'soon', sla_minutes = 30, actions = { { type = 'block', "
+                               "target = 'user.name:ana', parameters = { minutes = 60 } } } }"));
+    struct threat *threat = a_threat("{}");
+    struct json *extra = run(&b, threat, &result);
+    struct buf decided = BUF_EMPTY, plan = BUF_EMPTY;
+    json_print(at(extra, "response_plan"), &plan);
+    char *planned = strstr(plan.ptr, "\"planned\"");
+    assert_non_null(planned);
+    buf_add(&decided, plan.ptr, (size_t)(planned - plan.ptr));
+    buf_puts(&decided, "\"approved\"");
+    buf_puts(&decided, planned + strlen("\"planned\""));
+    json_free(extra);
+    buf_clear(&plan);
+    buf_printf(&plan, "{\"response_plan\":%s}", decided.ptr);
+    threat->extra = threat_keep(threat, buf_str(&plan));
+    b.clock.now_ns += HOUR;
+    extra = run(&b, threat, &result);
+    expect(extra, "response_plan.primary_action.type", "\"monitor\"");
+    expect(extra, "response_plan.secondary_actions.0.status", "\"approved\"");
+    expect(extra, "response_plan.secondary_actions.0.parameters", "{\"minutes\":60}");
+    json_free(extra);
+    buf_free(&decided);
+    buf_free(&plan);
+    threat_free(threat);
+    close_bench(&b);
+}
+
+/* ---- what policies see ---- */
+
+#define SHOW(what)                                                                                           \
+    POLICY("timeline",                                                                                       \
+           "local function show(v) if type(v) ~= 'table' then return tostring(v) end\n"                      \
+           "local keys = {} for k in pairs(v) do keys[#keys + 1] = tostring(k) end\n"                        \
+           "table.sort(keys) local out = {}\n"                                                               \
+           "for _, k in ipairs(keys) do local x = v[k] if x == nil then x = v[tonumber(k)] end\n"            \
+           "out[#out + 1] = k .. '=' .. show(x) end return '{' .. table.concat(out, ',') .. "                \
+           "'}' end\n"                                                                                       \
+           "return { titles = { created = show(" what ") } }")
+
+static void see(const struct json *extra, const char *text)
+{
+    struct str seen = STR("(none)");
+    json_as_str(at(extra, "timeline_titles.created"), &seen);
+    if (!str_is(seen, text))
+        fail_msg("seen: %.*s, not %s", STR_ARG(seen), text);
+}
+
+static void policies_see_verdicts_assets_and_the_profile(void **state)
+{
+    struct triage_result result;
+    (void)state;
+    OPEN(b, SHOW("{ context.verdicts, context.assets, context.profile }"),
+         {"rules/lists/assets.csv", "value,criticality\nuser.name:ana,high\ndc01,critical\n"},
+         {"rules/lists/customers.lua", "return list { ['acme'] = { tier = 'gold' } }"});
+    struct threat *threat = a_threat("{}");
+    verdicts_add(b.verdicts, STR("acme"), STR("r1"), STR(""), VERDICT_FALSE_POSITIVE, 3);
+    verdicts_add(b.verdicts, STR("acme"), STR("r1"), STR("user.name:ana"), VERDICT_TRUE_POSITIVE, 2);
+    verdicts_add(b.verdicts, STR("other"), STR("r1"), STR(""), VERDICT_TRUE_POSITIVE, 9);
+    struct json *extra = run(&b, threat, &result);
+    see(extra,
+        "{1={entities={host.name:DC01={benign_true_positive=0,false_positive=0,inconclusive=0,true_positive="
+        "0},user.name:ana={benign_true_positive=0,false_positive=0,inconclusive=0,true_positive=2}},rule={"
+        "benign_true_positive=0,false_positive=3,inconclusive=0,true_positive=0}},2={host.name:DC01={"
+        "criticality=critical},user.name:ana={criticality=high}},3={tier=gold}}");
+    json_free(extra);
+    threat_free(threat);
+    close_bench(&b);
+}
+
+static void each_policy_sees_those_before_it(void **state)
+{
+    struct triage_result result;
+    (void)state;
+    OPEN(b, SEVERITY("high"), PLAN_OF("30"),
+         POLICY("manipulation",
+                "return { findings = { { name = 'odd', reason = 'r', evidence = { 'E1' } } } }"),
+         POLICY("false_positive",
+                "assert(context.manipulation.suspected)\nreturn { score = 0.1, base = 0.1, "
+                "confidence = 1, recommendation = 'likely_real_threat', explanation = 'e' }"),
+         POLICY("mitre",
+                "assert(context.severity.severity == 'HIGH' and context.severity.score.value == 40)\n"
+                "return { { id = 'T1110', source = 'event', confidence = 0.5 } }"),
+         SHOW("{ context.false_positive.score, context.mitre[1].id, context.analysis.verdict, "
+              "context.notes[1].text, context.now }"),
+         ATTACK);
+    struct threat *threat = a_threat("{}");
+    threat->extra = threat_keep(threat, STR("{\"analysis\":{\"verdict\":\"benign_expected\"}}"));
+    struct json *extra = run_with(&b, threat, "\"notes\":[{\"text\":\"hm\"}],\"egress\":[]", &result);
+    see(extra, "{1=0.1,2=T1110,3=benign_expected,4=hm,5=1700000000}");
+    expect_review(&result, "manipulation");
+    assert_int_equal(result.technique_count, 1);
+    assert_int_equal(result.sla_minutes, 30);
+    json_free(extra);
+    threat_free(threat);
+    close_bench(&b);
+}
+
+/* ---- indicators ---- */
+
+static void expect_match(const struct json *extra, const char *list, const char *indicator, const char *field)
+{
+    const struct json *matches = at(extra, "intel_matches");
+    for (size_t i = 0; i < json_count(matches); i++) {
+        struct str l, v, f;
+        const struct json *match = json_item(matches, i);
+        assert_true(json_get_str(match, "list", &l) && json_get_str(match, "indicator", &v) &&
+                    json_get_str(match, "field", &f));
+        if (str_is(l, list) && str_is(v, indicator) && str_is(f, field))
+            return;
+    }
+    struct buf out = BUF_EMPTY;
+    json_print(matches, &out);
+    fail_msg("no match of %s in %s by %s in %s", indicator, list, field, out.ptr);
+}
+
+static void indicators_are_found_however_they_are_written(void **state)
+{
+    struct triage_result result;
+    (void)state;
+    OPEN(b, {"rules/lists/intel_domains.csv", "value,feed\nbad.test,x\nworse.test,y\n"},
+         {"rules/lists/intel_ips.csv", "value,feed\n198.51.100.0/24,x\n203.0.113.9,y\n"},
+         {"rules/lists/intel_hashes.csv", "value,feed\nd41d8cd98f00b204e9800998ecf8427e,x\n"},
+         {"rules/lists/other.csv", "value,feed\nbad.test,x\n"});
+    struct threat *threat = a_threat(
+        "{\"dns.question.name\":\"A.B.C.D.E.F.G.H.I.J.K.L.bad.test\",\"url.full\":\"https://user:p@worse.test"
+        ":8443/x?y=z\",\"source.ip\":\"198.51.100.77\",\"destination.ip\":[\"10.0.0.1\",\"203.0.113.9\"],"
+        "\"hashes\":\"SHA1=AA,MD5=D41D8CD98F00B204E9800998ECF8427E,IMPHASH=00\",\"nul\":\"a\\u0000b\","
+        "\"root\":"
+        "\"bad.test.\",\"plain\":\"notbad.test\",\"tld\":\"test\",\"number\":7,\"v6\":\"http://[::1]/\"}");
+    struct json *extra = run(&b, threat, &result);
+    expect_match(extra, "intel_domains", "bad.test", "dns.question.name");
+    expect_match(extra, "intel_domains", "worse.test", "url.full");
+    expect_match(extra, "intel_domains", "bad.test", "root");
+    expect_match(extra, "intel_ips", "198.51.100.77", "source.ip");
+    expect_match(extra, "intel_ips", "203.0.113.9", "destination.ip");
+    expect_match(extra, "intel_hashes", "D41D8CD98F00B204E9800998ECF8427E", "hashes");
+    assert_int_equal(json_count(at(extra, "intel_matches")), 6);
+    expect(extra, "intel_matches.0.evidence", "\"E1\"");
+    json_free(extra);
+    threat_free(threat);
+    close_bench(&b);
+}
+
+/* Neither a long URL nor many values hide one, and one value is told once. */
+static void indicators_have_a_most(void **state)
+{
+    struct triage_result result;
+    struct buf context = BUF_EMPTY, list = BUF_EMPTY;
+    (void)state;
+    buf_puts(&list, "value,feed\nbad.test,x\n");
+    buf_puts(&context, "{\"url.full\":\"http://bad.test/");
+    for (int i = 0; i < 4000; i++)
+        buf_putc(&context, 'a');
+    buf_puts(&context, "\"");
+    for (int i = 0; i < 40; i++) {
+        buf_printf(&list, "10.0.0.%d,x\n", i);
+        buf_printf(&context, ",\"f%d.ip\":\"10.0.0.%d\"", i, i);
+    }
+    buf_puts(&context, "}");
+    OPEN(b, {"rules/lists/intel_all.csv", list.ptr});
+    struct threat *threat = a_threat(context.ptr);
+    struct json *extra = run(&b, threat, &result);
+    expect(extra, "intel_matches.0.indicator", "\"bad.test\"");
+    assert_int_equal(json_count(at(extra, "intel_matches")), 20);
+    json_free(extra);
+    struct evidence again = threat->evidence.items[0];
+    again.number = 2;
+    again.context = STR("{\"f0.ip\":\"10.0.0.0\",\"url.full\":\"http://bad.test/2\"}");
+    threat->evidence.items[0].context = again.context;
+    vec_push(&threat->evidence, again);
+    extra = run(&b, threat, &result);
+    assert_int_equal(json_count(at(extra, "intel_matches")), 2);
+    json_free(extra);
+    threat_free(threat);
+    buf_free(&context);
+    buf_free(&list);
+    close_bench(&b);
+}
+
+/* ---- sizes ---- */
+
+/* A stranger who sends long values must not keep policies from being asked, nor have them suspended. */
+static void large_threats_are_judged_all_the_same(void **state)
+{
+    struct triage_result result;
+    struct buf context = BUF_EMPTY, extra_text = BUF_EMPTY;
+    (void)state;
+    OPEN(b, SEVERITY("high"), PLAN_OF("30"), SHOW("#threat.evidence > 0"));
+    buf_puts(&context, "{\"nul\":\"a\\u0000b\"");
+    for (int i = 0; i < 5; i++) {
+        buf_printf(&context, ",\"f%d\":\"", i);
+        for (int k = 0; k < 4096; k++)
+            buf_putc(&context, 'x');
+        buf_putc(&context, '"');
+    }
+    buf_putc(&context, '}');
+    struct threat *threat = a_threat(context.ptr);
+    for (uint32_t i = 2; i <= 20; i++) {
+        struct evidence evidence = threat->evidence.items[0];
+        evidence.number = i;
+        vec_push(&threat->evidence, evidence);
+    }
+    struct json *extra = run(&b, threat, &result);
+    assert_int_equal(result.severity, SEVERITY_HIGH);
+    assert_int_equal(result.sla_minutes, 30);
+    see(extra, "true");
+    expect_review(&result, NULL);
+    json_free(extra);
+
+    buf_puts(&extra_text, "{\"agent_analyses\":{\"historical\":{\"text\":\"");
+    for (int k = 0; k < 300 << 10; k++)
+        buf_putc(&extra_text, 'x');
+    buf_puts(&extra_text, "\"}}}");
+    threat->extra = threat_keep(threat, buf_str(&extra_text));
+    extra = run(&b, threat, &result);
+    assert_int_equal(result.severity, SEVERITY_HIGH);
+    expect_review(&result, NULL);
+    assert_non_null(at(extra, "agent_analyses.historical")); /* only the policies' view is without */
+    json_free(extra);
+    threat_free(threat);
+    buf_free(&context);
+    buf_free(&extra_text);
+    close_bench(&b);
+}
+
+/* ---- more than one look ---- */
+
+#define MANIPULATION                                                                                         \
+    POLICY("manipulation", "local found = {}\nif context.notes and #context.notes > 1 then\n"                \
+                           "found[1] = { name = 'burst', reason = 'same words' } end\n"                      \
+                           "return { findings = found }")
+
+static void what_a_background_showed_stays_until_the_next(void **state)
+{
+    struct triage_result result;
+    (void)state;
+    OPEN(b, MANIPULATION, SHOW("context.manipulation.suspected"));
+    struct threat *threat = a_threat("{}");
+    struct json *extra = run(&b, threat, &result);
+    expect(extra, "manipulation.suspected", "false");
+    json_free(extra);
+    triage_apply(threat, &result);
+
+    extra = run_with(&b, threat, "\"notes\":[{\"text\":\"a\"},{\"text\":\"a\"}],\"egress\":[]", &result);
+    expect(extra, "manipulation.findings.0.name", "\"burst\"");
+    expect_review(&result, "manipulation is suspected");
+    json_free(extra);
+    triage_apply(threat, &result);
+    assert_true(threat->review);
+
+    extra = run(&b, threat, &result); /* growth alone */
+    expect(extra, "manipulation.findings.0.name", "\"burst\"");
+    see(extra, "true");
+    json_free(extra);
+    triage_apply(threat, &result);
+    extra = run(&b, threat, &result);
+    expect(extra, "manipulation.findings.0.name", "\"burst\"");
+    json_free(extra);
+
+    extra = run_with(&b, threat, "\"notes\":[],\"egress\":[]", &result);
+    expect(extra, "manipulation.suspected", "false");
+    see(extra, "false");
+    json_free(extra);
+    threat_free(threat);
+    close_bench(&b);
+}
+
+static void the_same_threat_gives_the_same_bytes(void **state)
+{
+    struct triage_result first, second, third;
+    (void)state;
+    OPEN(b, SEVERITY("high"), PLAN_OF("30"), MANIPULATION, ATTACK,
+         POLICY("mitre", "return { { id = 'T1110', source = 'event', confidence = 0.5 } }"),
+         SHOW("{ threat, context }"), {"rules/lists/intel_ips.csv", "value,feed\n10.0.0.0/8,x\n"});
+    struct threat *threat = a_threat("{\"source.ip\":\"10.1.2.3\",\"b\":1,\"a\":[\"x\",\"y\"]}");
+    json_free(run(&b, threat, &first));
+    json_free(run(&b, threat, &second));
+    assert_true(str_equal(first.extra, second.extra));
+    struct triage_options options = {.set = b.set, .clock = &b.clock.clock, .verdicts = b.verdicts};
+    struct triage *other = triage_new(&options, NULL);
+    triage_run(other, threat, STR(""), b.arena, &third);
+    assert_true(str_equal(first.extra, third.extra));
+    triage_free(other);
+    threat_free(threat);
+    close_bench(&b);
+}
+
+static void a_plan_is_due_from_the_threats_beginning(void **state)
+{
+    struct triage_result result;
+    (void)state;
+    OPEN(b, PLAN_OF("30"));
+    struct threat *threat = a_threat("{}");
+    json_free(run(&b, threat, &result));
+    threat->created_ns += 5 * 60 * NS_PER_S; /* stored later than it was judged */
+    triage_apply(threat, &result);
+    struct json *extra = view_parse(threat->extra);
+    expect(extra, "response_plan.due_at", "\"2023-11-14T22:48:20.000Z\"");
+    expect(extra, "response_plan.sla_minutes", "30");
+    json_free(extra);
+    threat_free(threat);
+    close_bench(&b);
+}
+
+static void techniques_are_added_once(void **state)
+{
+    struct triage_result result;
+    (void)state;
+    OPEN(b, ATTACK, POLICY("mitre", "return { { id = 'T1110', source = 'event', confidence = 0.5 } }"));
+    struct threat *threat = a_threat("{}");
+    vec_push(&threat->mitre, threat_keep(threat, STR("T1059")));
+    json_free(run(&b, threat, &result));
+    triage_apply(threat, &result);
+    triage_apply(threat, &result);
+    assert_int_equal(threat->mitre.count, 2);
+    assert_true(str_is(threat->mitre.items[1], "T1110"));
+    threat_free(threat);
+    close_bench(&b);
+}
+
+/* A policy that fails three times in a minute is asked no more, on no thread. */
+static void a_policy_that_keeps_failing_is_suspended(void **state)
+{
+    struct triage_result result;
+    (void)state;
+    OPEN(b, POLICY("severity", "error('no luck')"));
+    struct threat *threat = a_threat("{}");
+    for (int i = 0; i < 3; i++)
+        json_free(run(&b, threat, &result));
+    expect_review(&result, "no luck");
+    json_free(run(&b, threat, &result));
+    expect_review(&result, "suspended");
+    b.clock.now_ns += HOUR;
+    json_free(run(&b, threat, &result));
+    expect_review(&result, "no luck");
+    threat_free(threat);
+    close_bench(&b);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(severity_never_falls_below_its_floor),
+        cmocka_unit_test(severity_may_rise),
+        cmocka_unit_test(absent_policies_have_defaults),
+        cmocka_unit_test(failing_policies_have_defaults),
+        cmocka_unit_test(overrunning_policies_have_defaults),
+        cmocka_unit_test(memory_grabbing_policies_have_defaults),
+        cmocka_unit_test(policies_that_answer_nonsense_have_defaults),
+        cmocka_unit_test(policies_that_answer_other_tables_have_defaults),
+        cmocka_unit_test(numbers_that_are_none_are_refused),
+        cmocka_unit_test(decisions_survive_a_look),
+        cmocka_unit_test(policies_see_verdicts_assets_and_the_profile),
+        cmocka_unit_test(each_policy_sees_those_before_it),
+        cmocka_unit_test(indicators_are_found_however_they_are_written),
+        cmocka_unit_test(indicators_have_a_most),
+        cmocka_unit_test(large_threats_are_judged_all_the_same),
+        cmocka_unit_test(what_a_background_showed_stays_until_the_next),
+        cmocka_unit_test(the_same_threat_gives_the_same_bytes),
+        cmocka_unit_test(a_plan_is_due_from_the_threats_beginning),
+        cmocka_unit_test(techniques_are_added_once),
+        cmocka_unit_test(a_policy_that_keeps_failing_is_suspended),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
