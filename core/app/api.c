@@ -25,15 +25,28 @@ const struct http_route api_routes[] = {
     ROUTE(HTTP_POST, "/api/threats/trigger", ACCESS_ADMIN, route_trigger),
     ROUTE(HTTP_GET, "/api/threats/{id}", ACCESS_READ, route_threat),
     ROUTE(HTTP_PATCH, "/api/threats/{id}", ACCESS_ANALYSE, route_threat_patch),
+    ROUTE(HTTP_GET, "/api/threats/{id}/evidence", ACCESS_READ, route_threat_evidence),
+    ROUTE(HTTP_GET, "/api/threats/{id}/timeline", ACCESS_READ, route_threat_timeline),
+    ROUTE(HTTP_GET, "/api/threats/{id}/similar", ACCESS_READ, route_threat_similar),
+    ROUTE(HTTP_GET, "/api/threats/{id}/notes", ACCESS_READ, route_threat_notes),
     ROUTE(HTTP_POST, "/api/threats/{id}/notes", ACCESS_ANALYSE, route_threat_note),
+    ROUTE(HTTP_POST, "/api/threats/{id}/analyze", ACCESS_ANALYSE, route_threat_analyze),
+    ROUTE(HTTP_POST, "/api/threats/{id}/actions/{action_id}/approve", ACCESS_ANALYSE, route_action_approve),
+    ROUTE(HTTP_POST, "/api/threats/{id}/actions/{action_id}/reject", ACCESS_ANALYSE, route_action_reject),
     ROUTE(HTTP_POST, "/api/demo/reset", ACCESS_ADMIN, route_demo_reset),
     ROUTE(HTTP_GET, "/api/analytics", ACCESS_READ, route_analytics),
+    ROUTE(HTTP_GET, "/api/ai/usage", ACCESS_READ, route_ai_usage),
     ROUTE(HTTP_GET, "/api/ledger", ACCESS_READ_ALL, route_ledger),
     ROUTE(HTTP_GET, "/api/audit", ACCESS_ADMIN_ALL, route_audit),
     ROUTE(HTTP_GET, "/api/rules", ACCESS_READ, route_rules),
     ROUTE(HTTP_GET, "/api/rules/status", ACCESS_READ, route_rules_status),
     ROUTE(HTTP_POST, "/api/rules/reload", ACCESS_ADMIN, route_rules_reload),
     ROUTE(HTTP_GET, "/api/rules/{id}", ACCESS_READ, route_rule),
+    ROUTE(HTTP_GET, "/api/lists", ACCESS_READ_ALL, route_lists),
+    ROUTE(HTTP_GET, "/api/lists/{name}", ACCESS_READ_ALL, route_list),
+    ROUTE(HTTP_PUT, "/api/lists/{name}", ACCESS_ADMIN_ALL, route_list_put),
+    ROUTE(HTTP_POST, "/api/egress-violations", ACCESS_SEND, route_egress),
+    ROUTE(HTTP_GET, "/api/egress-violations", ACCESS_READ, route_egress_list),
     ROUTE(HTTP_POST, "/api/session", ACCESS_OPEN, route_login),
     ROUTE(HTTP_DELETE, "/api/session", ACCESS_OPEN, route_logout),
     ROUTE(HTTP_GET, "/assets/{path*}", ACCESS_OPEN, route_static),
@@ -337,7 +350,7 @@ void api_audit(struct api *api, const struct http_request *request, const char *
 
 /* ---- bodies ---- */
 
-struct json *api_body_object(struct http_request *request)
+struct json *api_body_object_within(struct http_request *request, const struct json_limits *limits)
 {
     struct str type = http_header(request, "Content-Type");
     struct err err = {0};
@@ -345,7 +358,7 @@ struct json *api_body_object(struct http_request *request)
         http_problem(request, 415, "the body must be application/json");
         return NULL;
     }
-    struct json *json = json_parse(http_body(request), NULL, &err);
+    struct json *json = json_parse(http_body(request), limits, &err);
     if (json && json_kind(json) != JSON_KIND_OBJECT) {
         err_set(&err, ERR_INVALID, "the body must be a JSON object");
         json_free(json);
@@ -354,4 +367,9 @@ struct json *api_body_object(struct http_request *request)
     if (json == NULL)
         http_problem(request, err.code == ERR_LIMIT ? 413 : 400, err_text(&err));
     return json;
+}
+
+struct json *api_body_object(struct http_request *request)
+{
+    return api_body_object_within(request, NULL);
 }

@@ -95,11 +95,32 @@ void api_change(struct api *api, struct http_request *request, struct api_task *
 /* One line in the audit, for changes that are not in a commit of their own. Lost when the writer is busy. */
 void api_audit(struct api *api, const struct http_request *request, const char *action, struct str target);
 
+/* ---- parameters ---- */
+
+bool api_number(struct str text, uint64_t max, uint64_t *out); /* digits alone, at most max */
+/* ?limit=: 1 to `max`, else `fallback`; false after answering 422. */
+bool api_limit(struct http_request *request, size_t max, size_t fallback, size_t *limit);
+/* ?NAME= as an RFC 3339 time; untouched where it is absent; false after answering 422. */
+bool api_time(struct http_request *request, const char *name, int64_t *at_ns);
+/* {id} of the path; false after answering 404. */
+bool api_threat_id(struct http_request *request, char id[UUID_TEXT]);
+
+/* Versions as ETags: "3". */
+struct api_match {
+    bool any; /* *, or none was needed */
+    uint32_t version;
+};
+void api_set_etag(struct http_request *request, uint32_t version);
+/* If-Match: "3", W/"3" or *; false after answering 428 (it is needed, and absent) or 412 (it is none). */
+bool api_if_match(struct http_request *request, bool needed, struct api_match *match);
+
 /* ---- bodies ---- */
 
 struct json;
+struct json_limits;
 /* The body as a JSON object; NULL after answering 400, 413 or 415. */
 struct json *api_body_object(struct http_request *request);
+struct json *api_body_object_within(struct http_request *request, const struct json_limits *limits);
 
 /* Handlers, by file. */
 void route_events(struct http_request *request, void *context);
@@ -110,6 +131,19 @@ void route_threat(struct http_request *request, void *context);
 void route_threat_patch(struct http_request *request, void *context);
 void route_threat_note(struct http_request *request, void *context);
 void route_trigger(struct http_request *request, void *context);
+void route_threat_evidence(struct http_request *request, void *context);
+void route_threat_timeline(struct http_request *request, void *context);
+void route_threat_similar(struct http_request *request, void *context);
+void route_threat_notes(struct http_request *request, void *context);
+void route_threat_analyze(struct http_request *request, void *context);
+void route_action_approve(struct http_request *request, void *context);
+void route_action_reject(struct http_request *request, void *context);
+void route_ai_usage(struct http_request *request, void *context);
+void route_lists(struct http_request *request, void *context);
+void route_list(struct http_request *request, void *context);
+void route_list_put(struct http_request *request, void *context);
+void route_egress(struct http_request *request, void *context);
+void route_egress_list(struct http_request *request, void *context);
 void route_demo_reset(struct http_request *request, void *context);
 void route_root(struct http_request *request, void *context);
 void route_static(struct http_request *request, void *context);

@@ -7,6 +7,7 @@
 
 #include "base/metrics.h"
 #include "loop/mailbox.h"
+#include "pipeline/followup.h"
 #include "pipeline/meters.h"
 
 static double cpu_seconds(void *arg)
@@ -122,6 +123,94 @@ static double (*const rejected[REJECT_REASONS])(void *arg) = {
     [REJECT_JOURNAL] = rejected_journal,
 };
 
+/* ---- analysis ---- */
+
+static struct followup_state analysis(void *arg)
+{
+    struct followup_state state;
+    followup_state(writer_followup(pipeline_writer(arg)), &state);
+    return state;
+}
+
+static double findings_queued(void *arg)
+{
+    return (double)analysis(arg).queued_findings;
+}
+
+static double model_queued(void *arg)
+{
+    return (double)analysis(arg).queued_model;
+}
+
+static double findings_in_work(void *arg)
+{
+    return (double)analysis(arg).in_work;
+}
+
+static double model_in_work(void *arg)
+{
+    return (double)analysis(arg).in_work_model;
+}
+
+/* -1: nobody knows. */
+static double analysis_eta(void *arg)
+{
+    int64_t eta = analysis(arg).eta_ns;
+    return eta < 0 ? -1 : (double)eta / 1e9;
+}
+
+/* Answers from the cache are done, too; each analysis is counted under one word. */
+static double analyses_done(void *arg)
+{
+    struct followup_state state = analysis(arg);
+    return (double)(state.done > state.cached ? state.done - state.cached : 0);
+}
+
+static double analyses_cached(void *arg)
+{
+    return (double)analysis(arg).cached;
+}
+
+static double analyses_failed(void *arg)
+{
+    return (double)analysis(arg).failed;
+}
+
+static double analyses_retried(void *arg)
+{
+    return (double)analysis(arg).retried;
+}
+
+static double breaker_open(void *arg)
+{
+    return strcmp(analysis(arg).breaker, "closed") == 0 ? 0 : 1;
+}
+
+static double over_budget(void *arg)
+{
+    return analysis(arg).over_budget ? 1 : 0;
+}
+
+static double escalations(void *arg)
+{
+    return (double)analysis(arg).escalated;
+}
+
+static const struct {
+    enum metric_type type;
+    const char *name, *help, *label, *value;
+    double (*read)(void *arg);
+} labelled[] = {
+    {METRIC_GAUGE, "lunette_analysis_queue", "analyses that wait", "stage", "findings", findings_queued},
+    {METRIC_GAUGE, "lunette_analysis_queue", "analyses that wait", "stage", "model", model_queued},
+    {METRIC_GAUGE, "lunette_analysis_in_work", "analyses under way", "stage", "findings", findings_in_work},
+    {METRIC_GAUGE, "lunette_analysis_in_work", "analyses under way", "stage", "model", model_in_work},
+    {METRIC_COUNTER, "lunette_analysis_total", "analyses ended", "outcome", "done", analyses_done},
+    {METRIC_COUNTER, "lunette_analysis_total", "analyses ended", "outcome", "cached", analyses_cached},
+    {METRIC_COUNTER, "lunette_analysis_total", "analyses ended", "outcome", "failed", analyses_failed},
+    {METRIC_COUNTER, "lunette_analysis_total", "analyses ended", "outcome", "retried", analyses_retried},
+};
+
 static const struct {
     enum metric_type type;
     const char *name, *help;
@@ -138,6 +227,11 @@ static const struct {
     {METRIC_GAUGE, "lunette_ledger_unbalanced", "1: the ledger does not add up", unbalanced},
     {METRIC_COUNTER, "lunette_events_received_total", "events received", received},
     {METRIC_COUNTER, "lunette_events_accepted_total", "events accepted", accepted},
+    {METRIC_GAUGE, "lunette_analysis_eta_seconds", "until all that waits for a model is done; -1: not known",
+     analysis_eta},
+    {METRIC_GAUGE, "lunette_ai_breaker_open", "1: the model does not answer and is left alone", breaker_open},
+    {METRIC_GAUGE, "lunette_ai_over_budget", "1: analyses by the model wait for the next day", over_budget},
+    {METRIC_COUNTER, "lunette_escalations_total", "threats that nobody took up in time", escalations},
 };
 
 void gauges_start(struct pipeline *pipeline)
@@ -150,6 +244,9 @@ void gauges_start(struct pipeline *pipeline)
                                         "events rejected");
     for (unsigned i = 0; i < REJECT_REASONS; i++)
         metric_callback(rejects, (const char *const[]){ledger_reject_names[i]}, rejected[i], pipeline);
+    for (size_t i = 0; i < sizeof(labelled) / sizeof(labelled[0]); i++)
+        metric_callback(metric_new(labelled[i].type, labelled[i].name, labelled[i].label, labelled[i].help),
+                        (const char *const[]){labelled[i].value}, labelled[i].read, pipeline);
     meters_start();
 }
 

@@ -174,11 +174,10 @@ static void put_param(struct buf *out, const char *in, struct str name, bool req
 
 static void put_path_params(struct buf *out, const char *pattern)
 {
-    const char *open = strchr(pattern, '{');
-    if (open == NULL)
-        return;
-    put_param(out, "path", (struct str){open + 1, strcspn(open + 1, "*}")}, true, STR("string"));
-    buf_putc(out, '}');
+    for (const char *open = strchr(pattern, '{'); open; open = strchr(open + 1, '{')) {
+        put_param(out, "path", (struct str){open + 1, strcspn(open + 1, "*}")}, true, STR("string"));
+        buf_putc(out, '}');
+    }
 }
 
 static const char *place_of(const struct api_param *param)

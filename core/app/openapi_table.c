@@ -52,6 +52,39 @@ static const struct api_param changing_params[] = {
     {0},
 };
 
+static const struct api_param rejecting_params[] = {
+    {"If-Match", "string", "The ETag that was read, or *; absent: whatever the threat has become.", false},
+    {0},
+};
+
+static const struct api_param similar_params[] = {
+    {"limit", "integer", "How many, 1 to 20. Default 5.", false},
+    {0},
+};
+
+static const struct api_param notes_params[] = {
+    {"limit", "integer", "How many, 1 to 200. Default 50.", false},
+    {0},
+};
+
+static const struct api_param usage_params[] = {
+    {"since", "string", "First day, as in 2026-11-23, or a time of it.", false},
+    {"until", "string", "Last day, itself included.", false},
+    {0},
+};
+
+static const struct api_param list_page_params[] = {
+    {"limit", "integer", "How many entries, 1 to 1,000. Default 100.", false},
+    {"offset", "integer", "How many to leave out.", false},
+    {0},
+};
+
+static const struct api_param egress_params[] = {
+    {"since", "time", "Observed at or after.", false},
+    {"limit", "integer", "How many, 1 to 100. Default 100.", false},
+    {0},
+};
+
 #define EVENTS      JSON "Events application/x-ndjson:string"
 #define TAKES(list) .params = list
 
@@ -86,6 +119,43 @@ const struct api_operation api_operations[] = {
      JSON "ThreatChange", "200:Threat 404 412 422 428"},
     {HTTP_POST, "/api/threats/{id}/notes", "Adds a note.", .body = JSON "NewNote",
      .answers = "201:SavedNote 404 422"},
+    {HTTP_GET, "/api/threats/{id}/evidence", "The evidence, as in the threat.",
+     .answers = "200:Evidence[] 404"},
+    {HTTP_GET, "/api/threats/{id}/timeline", "The investigation_timeline, as in the threat.",
+     .answers = "200:Timeline 404"},
+    {HTTP_GET, "/api/threats/{id}/similar",
+     "Threats of the same customer that are like it, and how they ended; most similar first.",
+     TAKES(similar_params), .answers = "200:Similar[] 404 422"},
+    {HTTP_GET, "/api/threats/{id}/notes",
+     "Its notes, newest first. audited: an audit record backs the note; null: too old to say.",
+     TAKES(notes_params), .answers = "200:CheckedNote[] 404 422"},
+    {HTTP_POST, "/api/threats/{id}/analyze", "Has the agents analyse it anew.",
+     .answers = "202:Queued 404 422"},
+    {HTTP_POST, "/api/threats/{id}/actions/{action_id}/approve",
+     "Approves an action of the plan: type, target and parameters stay as they are, and a dry run says what "
+     "it would do. The body may be left out.",
+     TAKES(changing_params), JSON "Decision", "200:Action 404 409 412 422 428"},
+    {HTTP_POST, "/api/threats/{id}/actions/{action_id}/reject",
+     "Rejects an action of the plan. The body may be left out.", TAKES(rejecting_params), JSON "Decision",
+     "200:Action 404 409 412 422"},
+    {HTTP_POST, "/api/egress-violations", "Takes violations of egress rules, as events of the source egress.",
+     TAKES(sending_params), EVENTS, "202:Receipt 400 413 415 429 503"},
+    {HTTP_GET, "/api/egress-violations", "Egress violations that are remembered, newest first.",
+     TAKES(egress_params), .answers = "200:Observation[] 422"},
+    {HTTP_GET, "/api/lists", "The lists of the rules, and what was changed in them through the API.",
+     .answers = "200:ListSummary[]"},
+    {HTTP_GET, "/api/lists/{name}",
+     "A list's entries as they are in service; ETag is the version of its overlay, 0 where there is none.",
+     TAKES(list_page_params), .answers = "200:List 404 422"},
+    {HTTP_PUT, "/api/lists/{name}",
+     "Replaces the list's overlay: what the API adds to the file's entries and takes from them. 422 where "
+     "the "
+     "rules do not load with it; then nothing has changed.",
+     TAKES(changing_params), JSON "Overlay", "200:ListChanged 412 413 415 422 428 503"},
+    {HTTP_GET, "/api/ai/usage",
+     "Tokens and money by day, agent, model and rule; and how the queue of analyses stands, for tokens that "
+     "see all customers.",
+     TAKES(usage_params), .answers = "200:Usage 422"},
     {HTTP_POST, "/api/demo/reset", "Demo mode: forgets what the demo made.", .answers = "200:Forgotten 403"},
     {HTTP_GET, "/api/analytics", "Counts by type, severity, rule, entity; a series.", TAKES(analytics_params),
      .answers = "200:Analytics 422"},
@@ -117,7 +187,8 @@ const size_t api_operation_count = sizeof(api_operations) / sizeof(api_operation
 
 /* What view=row leaves out of a threat is optional, and so is what only it has. */
 const struct api_schema api_schemas[] = {
-    {"Problem", "title:string status:integer detail:string errors?:FieldError[] trace_id:string"},
+    {"Problem", "title:string status:integer detail:string errors?:FieldError[] problems?:RuleProblem[] "
+                "trace_id?:string"},
     {"FieldError", "field:string reason:string"},
     {"Service", "service:string version:string status:ready|draining time:time links:object"},
     {"Health", "status:ok version:string"},
@@ -148,6 +219,31 @@ const struct api_schema api_schemas[] = {
     {"Note", "id:integer time:time author:string text:string signature:string?"},
     {"SavedNote", "id:integer threat_id:string author:string text:string signature:string"},
     {"NewNote", "text:string"},
+    {"CheckedNote", "id:integer threat_id:string author:string text:string time:time signed:boolean "
+                    "audited:boolean?"},
+    {"Similar", "id:string title:string rule_id:string threat_type:string severity:" SEVERITIES
+                " status:" STATUSES " verdict:" VERDICTS
+                "? verdict_reason:string? created_at:time similarity:number shared_entities:string[] "
+                "notes:object[]"},
+    {"Queued", "threat_id:string status:queued model:boolean"},
+    {"Decision", "reason?:string"},
+    {"Action", "id:string type:string target:string status:planned|approved|rejected parameters?:object "
+               "reason?:string requires_approval?:boolean decided_by?:string decided_at?:time "
+               "decision_reason?:string dry_run?:object"},
+    {"Observation", "kind:string customer_name:string entity:string time:time event_id:string body:object"},
+    {"ListSummary", "name:string file:string? entries:integer overlay:OverlayInfo?"},
+    {"OverlayInfo", "version:integer author:string updated_at:time added:integer removed:integer"},
+    {"List", "name:string file:string? total:integer entries:ListEntry[] overlay:OverlayText?"},
+    {"ListEntry", "value:any attributes?:object overlay?:boolean"},
+    {"OverlayText", "version:integer author:string updated_at:time added:any[] removed:string[]"},
+    {"Overlay", "added?:any[] removed?:string[]"},
+    {"ListChanged", "name:string version:integer generation:integer hash:string problems:RuleProblem[]"},
+    {"Usage", "totals:object by_day:object[] by_agent:object[] by_model:object[] by_rule:object[] "
+              "rows:object[] rows_truncated:boolean queue?:AnalysisQueue"},
+    {"AnalysisQueue", "findings:object model:object eta_seconds:number? model_configured:boolean "
+                      "breaker:closed|open|half_open over_budget:boolean done:integer failed:integer "
+                      "cached:integer retried:integer"},
+    {"Scorecard", "threats:integer verdicts:object precision:number? median_minutes_to_verdict:number?"},
     {"ThreatChange",
      "status?:" STATUSES " assignee?:string? verdict?:" VERDICTS " reason?:string reopen?:boolean"},
     {"Trigger", "threat_type?:string scenario?:crypto_surge|bot_attack|geo_impossible|critical_threat"},
@@ -166,7 +262,8 @@ const struct api_schema api_schemas[] = {
     {"AuditEntry", "id:integer time:time who:string action:string target:string detail:object"},
     {"Rule", "id:string title:string version:integer severity:" SEVERITIES
              " type:string mode:on|shadow|off file:string mitre:string[] group:RuleGroup? "
-             "dedup_seconds:number statistics?:PairCounts always_evaluated:boolean tests:integer "
+             "dedup_seconds:number statistics?:PairCounts scorecard:Scorecard? always_evaluated:boolean "
+             "tests:integer "
              "false_positives?:string[] runbook?:string source?:string"},
     {"RuleGroup", "by:string[] window_seconds:number late_seconds:number count:integer distinct?:string"},
     {"RulesStatus", "state:ok|failed|degraded generation:integer hash:string tried_hash:string rules:integer "

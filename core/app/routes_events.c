@@ -1,4 +1,6 @@
 /* POST /api/events: in come batches, out go receipts. */
+#include <stdio.h>
+
 #include "app/api.h"
 
 #define RESULTS_ALL 100 /* up to so many items each has a result; beyond, only the bad ones */
@@ -184,4 +186,39 @@ void route_events_source(struct http_request *request, void *context)
 void route_ingest_wazuh(struct http_request *request, void *context)
 {
     ingest(request, context, STR("wazuh"), true);
+}
+
+/* ---- egress violations: events of a source of their own, and what is remembered of them ---- */
+
+#define EGRESS_MAX 100
+
+void route_egress(struct http_request *request, void *context)
+{
+    ingest(request, context, STR("egress"), false);
+}
+
+struct egress_query {
+    struct api_query base;
+    char customer[129];
+    int64_t since_ns;
+    size_t limit;
+};
+
+static int egress_run(struct api_query *base, struct store_reader *reader, struct buf *out, struct err *err)
+{
+    struct egress_query *q = (struct egress_query *)base; /* base is its first member */
+    const struct observation_query query = {
+        .kind = STR("egress"), .customer = str_from(q->customer), .since_ns = q->since_ns, .limit = q->limit};
+    return store_observations(reader, &query, out, err);
+}
+
+void route_egress_list(struct http_request *request, void *context)
+{
+    struct egress_query *q = mem_zalloc(1, sizeof(*q));
+    q->base.run = egress_run;
+    snprintf(q->customer, sizeof(q->customer), "%s", api_principal(request)->customer);
+    if (api_time(request, "since", &q->since_ns) && api_limit(request, EGRESS_MAX, EGRESS_MAX, &q->limit))
+        api_ask(context, request, &q->base);
+    else
+        free(q);
 }

@@ -4,6 +4,7 @@
 #include "app/api.h"
 #include "app/openapi.h"
 #include "base/metrics.h"
+#include "pipeline/followup.h"
 
 void route_root(struct http_request *request, void *context)
 {
@@ -42,6 +43,7 @@ void route_health(struct http_request *request, void *context)
 
 struct condition {
     const char *component, *problem; /* problem NULL: it works */
+    bool fine;                       /* not a problem, but worth a word */
 };
 
 /* Everyone may ask, so it holds no counts. */
@@ -60,27 +62,38 @@ static void ready_json(const char *status, const struct pipeline_health *health,
     buf_putc(out, '}');
 }
 
+/* From what the writer last saw: the model itself is not asked. */
+static const char *ai_problem(const struct followup_state *ai)
+{
+    if (!ai->has_model)
+        return "off";
+    return strcmp(ai->breaker, "closed") != 0 || ai->over_budget ? "degraded" : NULL;
+}
+
 void route_ready(struct http_request *request, void *context)
 {
     struct api *api = context;
     struct app *app = api->app;
     struct pipeline_health health;
+    struct followup_state ai;
     struct buf out = BUF_EMPTY;
     pipeline_health(worker_pipeline(api->worker), &health);
+    followup_state(writer_followup(pipeline_writer(worker_pipeline(api->worker))), &ai);
     const char *journal = health.journal_full    ? "journal_full"
                           : health.journal_short ? "journal_short"
                                                  : NULL;
     const struct condition conditions[] = {
-        {"journal", journal},
-        {"store", health.store_failing ? "commit_failed" : NULL},
-        {"rules", reload_degraded(app->reload) ? "last_good" : NULL},
-        {"ledger", health.balanced ? NULL : "unbalanced"},
-        {"recovery", health.recovered ? NULL : "under_way"},
+        {.component = "journal", .problem = journal},
+        {.component = "store", .problem = health.store_failing ? "commit_failed" : NULL},
+        {.component = "rules", .problem = reload_degraded(app->reload) ? "last_good" : NULL},
+        {.component = "ledger", .problem = health.balanced ? NULL : "unbalanced"},
+        {.component = "recovery", .problem = health.recovered ? NULL : "under_way"},
+        {"ai", ai_problem(&ai), !ai.has_model},
     };
     const size_t count = sizeof(conditions) / sizeof(conditions[0]);
     const char *status = "ready";
     for (size_t i = 0; i < count; i++)
-        status = conditions[i].problem ? "degraded" : status;
+        status = conditions[i].problem && !conditions[i].fine ? "degraded" : status;
     int code = 200;
     if (!health.recovered || atomic_load(&app->draining) || health.journal_full) {
         status = atomic_load(&app->draining) ? "draining" : health.journal_full ? "full" : "starting";

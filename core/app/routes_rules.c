@@ -3,6 +3,8 @@
 
 #include "app/api.h"
 #include "app/serve.h"
+#include "base/json.h"
+#include "base/map.h"
 
 static const char *const mode_names[] = {[RULE_ON] = "on", [RULE_SHADOW] = "shadow", [RULE_OFF] = "off"};
 
@@ -60,11 +62,33 @@ static void statistics_json(struct buf *out, struct api *api, const struct rule 
 struct rule_view {
     struct api *api;
     bool whole, counted;
+    const struct map *cards; /* by rule id, struct json * */
 };
 
-static struct rule_view rule_view(struct api *api, const struct http_request *request, bool whole)
+/* How the rule's threats were judged: of all customers, or of the one that the token sees. */
+static void scorecard_json(const struct rule_view *view, const struct rule *rule, struct buf *out)
 {
-    return (struct rule_view){api, whole, api_principal(request)->customer[0] == '\0'};
+    const struct json *card = map_get(view->cards, rule->id);
+    const struct json *value;
+    struct str key;
+    void *at = NULL;
+    bool first = true;
+    buf_json_key(out, "scorecard");
+    if (card == NULL) {
+        buf_puts(out, "null");
+        return;
+    }
+    buf_putc(out, '{');
+    while (json_next(card, &at, &key, &value)) {
+        if (str_is(key, "rule_id"))
+            continue;
+        buf_puts(out, first ? "" : ",");
+        first = false;
+        buf_json_string(out, key);
+        buf_putc(out, ':');
+        json_print(value, out);
+    }
+    buf_putc(out, '}');
 }
 
 static void rule_json(struct rule_view view, const struct rule *rule, struct buf *out)
@@ -85,6 +109,7 @@ static void rule_json(struct rule_view view, const struct rule *rule, struct buf
     buf_json_kdouble(out, "dedup_seconds", (double)rule->dedup_window_ns / 1e9);
     if (view.counted)
         statistics_json(out, api, rule);
+    scorecard_json(&view, rule, out);
     buf_json_kbool(out, "always_evaluated", rule->mode != RULE_OFF && match_is_always(set->matcher, index));
     buf_json_kuint(out, "tests", rule->test_count);
     if (view.whole) {
@@ -95,34 +120,93 @@ static void rule_json(struct rule_view view, const struct rule *rule, struct buf
     buf_putc(out, '}');
 }
 
+/* ---- the scorecard is the store's, so a reader is asked first ---- */
+
+#define RULE_ID_MAX 128
+
+struct rules_query {
+    struct api_query base;
+    char customer[129], id[RULE_ID_MAX + 1];
+    bool one;
+};
+
+static int cards_run(struct api_query *base, struct store_reader *reader, struct buf *out, struct err *err)
+{
+    struct rules_query *q = (struct rules_query *)base; /* base is its first member */
+    return store_scorecard(reader, str_from(q->customer), out, err);
+}
+
+static const struct json_limits own_text = {SIZE_MAX, 32, false};
+
+static struct map *map_cards(const struct json *cards)
+{
+    struct map *map = map_new();
+    for (size_t i = 0; i < json_count(cards); i++) {
+        struct str id;
+        const struct json *card = json_item(cards, i);
+        if (json_get_str(card, "rule_id", &id))
+            map_put(map, id, (void *)card);
+    }
+    return map;
+}
+
+static void all_json(struct rule_view view, struct buf *out)
+{
+    const struct ruleset *set = worker_ruleset(view.api->worker);
+    buf_putc(out, '[');
+    for (size_t i = 0; i < set->rule_count; i++) {
+        buf_puts(out, i ? "," : "");
+        rule_json(view, &set->rules[i], out);
+    }
+    buf_putc(out, ']');
+}
+
+static void rules_answer(struct api_query *base, struct http_request *request)
+{
+    struct rules_query *q = (struct rules_query *)base;
+    struct api *api = base->wait.api;
+    struct json *cards = json_parse(buf_str(&base->out), &own_text, NULL);
+    struct map *map = map_cards(cards);
+    struct rule_view view = {api, q->one, q->customer[0] == '\0', map};
+    const struct rule *rule = q->one ? ruleset_find(worker_ruleset(api->worker), str_from(q->id)) : NULL;
+    struct buf out = BUF_EMPTY;
+    if (!q->one)
+        all_json(view, &out);
+    else if (rule)
+        rule_json(view, rule, &out);
+    if (out.len)
+        http_respond_json(request, 200, buf_str(&out));
+    else
+        http_problem(request, 404, "no such rule");
+    buf_free(&out);
+    map_free(map, NULL);
+    json_free(cards);
+}
+
+static void ask_rules(struct http_request *request, struct api *api, struct str id)
+{
+    struct rules_query *q = mem_zalloc(1, sizeof(*q));
+    q->base.run = cards_run;
+    q->base.answer = rules_answer;
+    q->one = id.ptr != NULL;
+    snprintf(q->customer, sizeof(q->customer), "%s", api_principal(request)->customer);
+    snprintf(q->id, sizeof(q->id), "%.*s", STR_ARG(id));
+    api_ask(api, request, &q->base);
+}
+
 void route_rules(struct http_request *request, void *context)
 {
-    struct api *api = context;
-    const struct ruleset *set = worker_ruleset(api->worker);
-    struct buf out = BUF_EMPTY;
-    buf_putc(&out, '[');
-    for (size_t i = 0; i < set->rule_count; i++) {
-        buf_puts(&out, i ? "," : "");
-        rule_json(rule_view(api, request, false), &set->rules[i], &out);
-    }
-    buf_putc(&out, ']');
-    http_respond_json(request, 200, buf_str(&out));
-    buf_free(&out);
+    ask_rules(request, context, (struct str){0});
 }
 
 void route_rule(struct http_request *request, void *context)
 {
     struct api *api = context;
-    const struct ruleset *set = worker_ruleset(api->worker);
-    const struct rule *rule = ruleset_find(set, http_param(request, "id"));
-    struct buf out = BUF_EMPTY;
-    if (rule == NULL) {
+    struct str id = http_param(request, "id");
+    if (id.len > RULE_ID_MAX || ruleset_find(worker_ruleset(api->worker), id) == NULL)
         http_problem(request, 404, "no such rule");
-        return;
-    }
-    rule_json(rule_view(api, request, true), rule, &out);
-    http_respond_json(request, 200, buf_str(&out));
-    buf_free(&out);
+    else
+        ask_rules(request, api, id);
 }
 
 /* Which generation each worker gives its new batches. */

@@ -34,14 +34,28 @@ struct control {
     bool trimmed;
 };
 
+static void tell_clients(struct app *app, struct pipeline *pipeline)
+{
+    struct ruleset *set = pipeline_ruleset(pipeline);
+    hub_rules_reloaded(app->hub, set->generation, set->hash);
+    ruleset_unref(set);
+}
+
 int serve_reload(struct app *app, struct err *err)
 {
     struct pipeline *pipeline = atomic_load(&app->pipeline);
     int rc = reload_now(app->reload, pipeline, err);
-    struct ruleset *set = pipeline_ruleset(pipeline);
-    hub_rules_reloaded(app->hub, set->generation, set->hash);
-    ruleset_unref(set);
+    tell_clients(app, pipeline);
     return rc;
+}
+
+int serve_overlay(struct app *app, struct overlay_change *change, struct report *report, struct err *err)
+{
+    struct pipeline *pipeline = atomic_load(&app->pipeline);
+    if (reload_overlay(app->reload, pipeline, change, report, err) != 0)
+        return -1;
+    tell_clients(app, pipeline);
+    return 0;
 }
 
 /* ---- the pipeline's callbacks ---- */

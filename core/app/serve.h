@@ -12,4 +12,9 @@ int serve(struct settings *settings);
 /* Control thread: reads the rules again and publishes them. */
 int serve_reload(struct app *app, struct err *err);
 
+/* Control thread: a new overlay of a list, and word of the new generation to the clients. */
+struct overlay_change;
+struct report;
+int serve_overlay(struct app *app, struct overlay_change *change, struct report *report, struct err *err);
+
 #endif

@@ -2,9 +2,12 @@
 
 #include <pthread.h>
 #include <stdio.h>
+#include <unistd.h>
 
 #include "base/log.h"
 #include "base/metrics.h"
+#include "pipeline/overlays.h"
+#include "pipeline/pipeline_impl.h"
 #include "pipeline/testrun.h"
 
 struct reload {
@@ -14,6 +17,7 @@ struct reload {
     atomic_bool degraded;
     pthread_mutex_t lock; /* of the text */
     struct buf status;
+    struct buf overlays; /* of what runs, as JSON */
     struct metric *outcomes;
     struct metric_series *seconds, *rules;
 };
@@ -36,6 +40,7 @@ void reload_free(struct reload *r)
     if (r == NULL)
         return;
     buf_free(&r->status);
+    buf_free(&r->overlays);
     pthread_mutex_destroy(&r->lock);
     free(r);
 }
@@ -54,6 +59,8 @@ static void remember(struct reload *r, const struct ruleset *set, const char *st
     buf_json_kuint(&text, "rules", set ? set->rule_count : 0);
     buf_json_kuint(&text, "sources", set ? set->source_count : 0);
     buf_json_ktime(&text, "tried_at", clock_now(&clock_real));
+    buf_json_key(&text, "overlays");
+    buf_put(&text, r->overlays.len ? buf_str(&r->overlays) : STR("[]"));
     buf_json_key(&text, "problems");
     report_json(report, &text);
     buf_putc(&text, '}');
@@ -99,9 +106,10 @@ static void warn_of_none(const struct ruleset *set, struct report *report)
 }
 
 /* A tree that compiles and whose tests pass; NULL otherwise. */
-static struct ruleset *accept_tree(const struct reload *r, const struct tree *tree, struct report *report)
+static struct ruleset *accept_tree(const struct reload *r, const struct tree *tree,
+                                   const struct overlays *overlays, struct report *report)
 {
-    struct ruleset *set = ruleset_load(tree, NULL, 0, report);
+    struct ruleset *set = ruleset_load(tree, overlays->lists.items, overlays->lists.count, report);
     if (set == NULL)
         return NULL;
     struct test_results results = {0};
@@ -115,25 +123,31 @@ static struct ruleset *accept_tree(const struct reload *r, const struct tree *tr
     return NULL;
 }
 
+static void show_running(struct reload *r, const struct ruleset *set, const struct overlays *overlays)
+{
+    snprintf(r->hash, sizeof(r->hash), "%s", set->hash);
+    buf_clear(&r->overlays);
+    overlays_json(overlays, &r->overlays);
+}
+
 static void keep_tree(struct reload *r, const struct tree *tree)
 {
     struct err err = {0};
-    snprintf(r->hash, sizeof(r->hash), "%s", tree_hash(tree));
     if (r->options.keep_dir && tree_save(tree, r->options.keep_dir, &err) != 0)
         LOG_ERR(LOG_WARN, "rules.keep", &err);
 }
 
-static struct ruleset *last_good(struct reload *r, struct report *report)
+static struct ruleset *last_good(struct reload *r, const struct overlays *overlays, struct report *report)
 {
     struct err err = {0};
     struct tree *tree = r->options.keep_dir ? tree_restore(r->options.keep_dir, &err) : NULL;
     if (tree == NULL)
         return NULL;
     struct report old = {0};
-    struct ruleset *set = ruleset_load(tree, NULL, 0, &old);
+    struct ruleset *set = ruleset_load(tree, overlays->lists.items, overlays->lists.count, &old);
     report_free(&old);
     if (set) {
-        snprintf(r->hash, sizeof(r->hash), "%s", tree_hash(tree));
+        show_running(r, set, overlays);
         report_add(report, PROBLEM_WARNING, "", "running the last good rules, kept from before this start");
         atomic_store(&r->degraded, true);
     }
@@ -141,22 +155,67 @@ static struct ruleset *last_good(struct reload *r, struct report *report)
     return set;
 }
 
+/* ---- overlays ---- */
+
+/* Before the pipeline opens the store for good: what is judged again at the start is judged with the lists as
+ * they were. Where the store cannot be read the pipeline will not start either. */
+static struct overlays *first_overlays(const struct reload *r, struct report *report)
+{
+    struct overlays *overlays = overlays_new();
+    struct err err = {0};
+    struct buf path = BUF_EMPTY;
+    struct store *store = NULL;
+    struct store_reader *reader = NULL;
+    if (r->options.keep_dir)
+        buf_printf(&path, "%s/lunette.db", r->options.keep_dir);
+    if (path.len && access(path.ptr, F_OK) == 0) {
+        store = store_open(path.ptr, &err);
+        reader = store ? store_reader_open(store, &err) : NULL;
+        if (reader == NULL || overlays_read(overlays, reader, &err) != 0)
+            report_add(report, PROBLEM_WARNING, err.where, "the overlays of lists are not read: %s",
+                       err.message);
+    }
+    if (reader)
+        store_reader_close(reader);
+    if (store)
+        store_close(store);
+    buf_free(&path);
+    return overlays;
+}
+
+static struct overlays *stored_overlays(struct pipeline *p, struct err *err)
+{
+    struct overlays *overlays = overlays_new();
+    struct store_reader *reader = store_reader_open(p->store, err);
+    int rc = reader ? overlays_read(overlays, reader, err) : -1;
+    if (reader)
+        store_reader_close(reader);
+    if (rc == 0)
+        return overlays;
+    overlays_free(overlays);
+    return NULL;
+}
+
 struct ruleset *reload_first(struct reload *r, struct report *report)
 {
     struct err err = {0};
     struct ruleset *set = NULL;
+    struct overlays *overlays = first_overlays(r, report);
     struct tree *tree = tree_read(r->options.rules, r->options.plugins, &err);
     if (tree) {
-        snprintf(r->tried, sizeof(r->tried), "%s", tree_hash(tree));
-        set = accept_tree(r, tree, report);
-        if (set)
+        ruleset_hash(tree, overlays->lists.items, overlays->lists.count, r->tried);
+        set = accept_tree(r, tree, overlays, report);
+        if (set) {
+            show_running(r, set, overlays);
             keep_tree(r, tree);
+        }
         tree_free(tree);
     } else {
         report_add(report, PROBLEM_ERROR, err.where, "%s", err.message);
     }
     if (set == NULL)
-        set = last_good(r, report);
+        set = last_good(r, overlays, report);
+    overlays_free(overlays);
     warn_of_none(set, report);
     log_problems(report);
     if (set)
@@ -180,19 +239,38 @@ static void note_emptied(struct pipeline *p, const struct ruleset *set, struct r
     ruleset_unref(running);
 }
 
-static int try_tree(struct reload *r, struct pipeline *p, const struct tree *tree, struct report *report,
-                    struct err *err)
+static int refused(const struct report *report, struct err *err)
 {
-    struct ruleset *set = accept_tree(r, tree, report);
+    return err_set(err, ERR_INVALID, "the rules have %zu error%s; the running ones stay", report->errors,
+                   report->errors == 1 ? "" : "s");
+}
+
+/* One load: what it is made from, and where its problems go. */
+struct load_try {
+    struct tree *tree;
+    struct overlays *overlays;
+    struct report *report;
+};
+
+static int publish(struct reload *r, struct pipeline *p, const struct load_try *load, struct ruleset *set,
+                   struct err *err)
+{
+    note_emptied(p, set, load->report);
+    if (pipeline_publish(p, set, err) != 0) {
+        report_add(load->report, PROBLEM_ERROR, err->where, "%s", err->message);
+        return -1;
+    }
+    show_running(r, set, load->overlays);
+    keep_tree(r, load->tree);
+    return 0;
+}
+
+static int try_tree(struct reload *r, struct pipeline *p, const struct load_try *load, struct err *err)
+{
+    struct ruleset *set = accept_tree(r, load->tree, load->overlays, load->report);
     if (set == NULL)
-        return err_set(err, ERR_INVALID, "the rules have %zu error%s; the running ones stay", report->errors,
-                       report->errors == 1 ? "" : "s");
-    note_emptied(p, set, report);
-    int rc = pipeline_publish(p, set, err);
-    if (rc == 0)
-        keep_tree(r, tree);
-    else
-        report_add(report, PROBLEM_ERROR, err->where, "%s", err->message);
+        return refused(load->report, err);
+    int rc = publish(r, p, load, set, err);
     ruleset_unref(set);
     return rc;
 }
@@ -212,21 +290,125 @@ static void conclude(struct reload *r, struct pipeline *p, int rc, int64_t began
     ruleset_unref(running);
 }
 
+/* Both, or neither and err. */
+static int read_all(const struct reload *r, struct pipeline *p, struct load_try *load, struct err *err)
+{
+    load->overlays = stored_overlays(p, err);
+    load->tree = load->overlays ? tree_read(r->options.rules, r->options.plugins, err) : NULL;
+    if (load->tree)
+        return 0;
+    report_add(load->report, PROBLEM_ERROR, err->where, "%s", err->message);
+    return -1;
+}
+
+static void release(struct load_try *load)
+{
+    tree_free(load->tree);
+    overlays_free(load->overlays);
+    report_free(load->report);
+}
+
 int reload_now(struct reload *r, struct pipeline *p, struct err *err)
 {
     struct report report = {0};
+    struct load_try load = {.report = &report};
     int64_t began = clock_monotonic();
-    int rc = -1;
-    struct tree *tree = tree_read(r->options.rules, r->options.plugins, err);
-    if (tree == NULL) {
-        report_add(&report, PROBLEM_ERROR, err->where, "%s", err->message);
-    } else {
-        snprintf(r->tried, sizeof(r->tried), "%s", tree_hash(tree));
+    int rc = read_all(r, p, &load, err);
+    if (rc == 0) {
+        ruleset_hash(load.tree, load.overlays->lists.items, load.overlays->lists.count, r->tried);
         /* Back to what runs already: nothing to publish, and an earlier failure is over. */
-        rc = strcmp(r->tried, r->hash) == 0 ? 0 : try_tree(r, p, tree, &report, err);
-        tree_free(tree);
+        rc = strcmp(r->tried, r->hash) == 0 ? 0 : try_tree(r, p, &load, err);
     }
     conclude(r, p, rc, began, &report);
-    report_free(&report);
+    release(&load);
+    return rc;
+}
+
+/* ---- a change of a list ---- */
+
+static int check_version(const struct overlays *overlays, const struct overlay_change *change,
+                         struct err *err)
+{
+    uint32_t now = overlays_version(overlays, change->overlay.name);
+    return change->any_version || now == change->overlay.version
+               ? 0
+               : err_set(err, ERR_CONFLICT, "the list is at version %u, not %u", now,
+                         change->overlay.version);
+}
+
+/* As it stood before, or empty where there was none; in the arena. */
+static int read_before(struct pipeline *p, struct str name, struct arena *arena, struct store_overlay *before,
+                       struct err *err)
+{
+    struct err missing = {0};
+    struct store_reader *reader = store_reader_open(p->store, err);
+    if (reader == NULL)
+        return -1;
+    int rc = store_read_overlay(reader, name, arena, before, &missing);
+    store_reader_close(reader);
+    if (rc == 0)
+        return 0;
+    *before = (struct store_overlay){.name = name, .added = STR("[]"), .removed = STR("[]")};
+    if (missing.code == ERR_NOT_FOUND)
+        return 0;
+    *err = missing;
+    return -1;
+}
+
+/* Stored first: what is in service was never lost by a crash. Where it cannot be published after all, what
+ * stood before is the next version. */
+static int store_and_publish(struct reload *r, struct pipeline *p, struct overlay_change *change,
+                             const struct load_try *load, struct ruleset *set, struct err *err)
+{
+    struct arena *arena = arena_new(0);
+    struct store_overlay before;
+    struct err undo = {0};
+    int rc = read_before(p, change->overlay.name, arena, &before, err);
+    if (rc == 0) {
+        change->overlay.version = before.version;
+        rc = overlays_store(p->writer, &change->overlay, "list.put", change->detail, &change->version, err);
+    }
+    if (rc == 0 &&
+        overlays_put(load->overlays,
+                     &(struct store_overlay){.name = change->overlay.name,
+                                             .version = change->version,
+                                             .author = change->overlay.author,
+                                             .updated_ns = change->overlay.updated_ns,
+                                             .added = change->overlay.added,
+                                             .removed = change->overlay.removed},
+                     err) == 0 &&
+        publish(r, p, load, set, err) != 0) {
+        before.version = change->version;
+        before.author = change->overlay.author;
+        before.updated_ns = change->overlay.updated_ns;
+        if (overlays_store(p->writer, &before, "list.undo", STR("{}"), NULL, &undo) != 0)
+            LOG_ERR(LOG_ERROR, "list.undo", &undo);
+        rc = -1;
+    }
+    arena_free(arena);
+    return rc;
+}
+
+int reload_overlay(struct reload *r, struct pipeline *p, struct overlay_change *change, struct report *report,
+                   struct err *err)
+{
+    struct load_try load = {.report = report};
+    struct ruleset *set = NULL;
+    int64_t began = clock_monotonic();
+    int rc = read_all(r, p, &load, err);
+    if (rc == 0 && check_version(load.overlays, change, err) == 0 &&
+        overlays_put(load.overlays, &change->overlay, err) == 0) {
+        set = accept_tree(r, load.tree, load.overlays, report);
+        rc = set ? store_and_publish(r, p, change, &load, set, err) : refused(report, err);
+        if (rc == 0) {
+            snprintf(r->tried, sizeof(r->tried), "%s", set->hash);
+            conclude(r, p, rc, began, report);
+        }
+        ruleset_unref(set);
+    } else {
+        rc = -1;
+    }
+    tree_free(load.tree);
+    overlays_free(load.overlays);
     return rc;
 }
