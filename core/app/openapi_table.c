@@ -209,7 +209,8 @@ const struct api_schema api_schemas[] = {
                "review_reason?:string? total_processing_time_ms?:number continues?:string? "
                "merged_into?:string? trace_id?:string? shadow:boolean suppressed:boolean demo:boolean "
                "intel_matches?:any[] false_positive_score?:object? response_plan?:object? "
-               "agent_analyses?:object analysis?:object? manipulation?:object? mitre?:any[]"},
+               "agent_analyses?:object analysis?:object? manipulation?:object? mitre?:any[] "
+               "triaged?:object severity_raised?:object"},
     {"ThreatRule", "id:string version:integer title:string"},
     {"Score", "value:integer parts:object[]"},
     {"Evidence", "id:string time:time event_id:string context:object"},
@@ -266,8 +267,9 @@ const struct api_schema api_schemas[] = {
              "tests:integer "
              "false_positives?:string[] runbook?:string source?:string"},
     {"RuleGroup", "by:string[] window_seconds:number late_seconds:number count:integer distinct?:string"},
-    {"RulesStatus", "state:ok|failed|degraded generation:integer hash:string tried_hash:string rules:integer "
-                    "sources:integer tried_at:time problems:RuleProblem[] workers?:object[]"},
+    {"RulesStatus",
+     "state:ok|failed|degraded generation:integer hash:string tried_hash:string rules:integer "
+     "sources:integer tried_at:time overlays:object[] problems:RuleProblem[] workers?:object[]"},
     {"RuleProblem", "level:error|warning|note where:string message:string"},
     {"Login", "token:string"},
     {"Session", "name:string role:reader|sender|analyst|admin customer:string expires_at:time"},

@@ -170,6 +170,17 @@ rules_are_shown() {
 }
 check "e2e: rules are shown and reloaded" rules_are_shown
 
+everything_there_is_to_describe() {
+  local id
+  single ina | post -d @- | jq -e '.threats | length == 1'
+  id=$(get '/api/threats?limit=1' | jq -r '.[0].id')
+  expect "a note" "$(status_of POST "/api/threats/$id/notes" "${JSON[@]}" -d '{"text":"of the newest"}')" 201
+  expect "a list" "$(status_of PUT /api/lists/e2e_names "${JSON[@]}" -H 'If-Match: "0"' \
+    -d '{"added":["ana",{"value":"bob","attributes":{"owner":"ops"}}],"removed":["cai"]}')" 200
+  expect "a violation" "$(status_of POST /api/egress-violations "${JSON[@]}" -d '{"destination.ip":"198.51.100.1"}')" 202
+  get /api/egress-violations | jq -e 'length == 1 and .[0].kind == "egress"'
+}
+check "e2e: notes, lists and egress violations are taken" everything_there_is_to_describe
 check "e2e: /openapi.json and docs/http-api.md say what the server does" \
   python3 "$TOP/spec/e2e/openapi.py" "$URL" "$TOP"
 
