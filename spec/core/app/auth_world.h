@@ -125,8 +125,8 @@ TRIAL_UNUSED static void close_world(void)
 }
 
 /* `fields`: whole lines with \r\n. */
-TRIAL_UNUSED static struct answer ask(const char *method, const char *path, const char *fields,
-                                      const char *body)
+TRIAL_UNUSED static struct trial_answer ask(const char *method, const char *path, const char *fields,
+                                            const char *body)
 {
     struct buf request = BUF_EMPTY;
     buf_printf(&request, "%s %s HTTP/1.1\r\n%s", method, path, fields);
@@ -135,14 +135,14 @@ TRIAL_UNUSED static struct answer ask(const char *method, const char *path, cons
     if (body)
         buf_printf(&request, "Content-Length: %zu\r\n", strlen(body));
     buf_printf(&request, "\r\n%s", body ? body : "");
-    struct answer answer = client_ask(trial.port, request.ptr);
+    struct trial_answer answer = client_ask(trial.port, request.ptr);
     buf_free(&request);
     return answer;
 }
 
 TRIAL_UNUSED static int status_of(const char *method, const char *path, const char *fields, const char *body)
 {
-    struct answer answer = ask(method, path, fields, body);
+    struct trial_answer answer = ask(method, path, fields, body);
     answer_free(&answer);
     return answer.status;
 }

@@ -26,7 +26,7 @@ static void each_role_may_do_its_own(void **state)
         assert_int_equal(status_of("PATCH", "/analyse", fields, "{}"), cases[i].analyse);
         assert_int_equal(status_of("POST", "/admin", fields, "{}"), cases[i].admin);
     }
-    struct answer answer = ask("POST", "/send", "Authorization: Bearer " SENDER "\r\n", "{}");
+    struct trial_answer answer = ask("POST", "/send", "Authorization: Bearer " SENDER "\r\n", "{}");
     assert_body(answer, "sam|sender|acme");
     answer_free(&answer);
     close_world();
@@ -47,7 +47,7 @@ static void strangers_are_told_how_to_come_in(void **state)
     open_world(token_path, "", "");
     assert_true(auth_has_tokens(auth));
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-        struct answer answer = ask("GET", "/read", cases[i].fields, NULL);
+        struct trial_answer answer = ask("GET", "/read", cases[i].fields, NULL);
         assert_int_equal(answer.status, 401);
         assert_string_equal(answer_field(&answer, "WWW-Authenticate"), cases[i].challenge);
         assert_string_equal(answer_field(&answer, "Content-Type"), "application/problem+json");
@@ -101,7 +101,7 @@ static void requests_and_refreshes_do_not_disturb_each_other(void **state)
         client_puts(fd, "GET /read HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer " READER "\r\n\r\n");
         write_file(token_path, i % 2 ? one.ptr : two.ptr);
         auth_refresh(auth);
-        struct answer answer = client_answer(fd, false, 10000);
+        struct trial_answer answer = client_answer(fd, false, 10000);
         assert_int_equal(answer.status, 200);
         answer_free(&answer);
     }
@@ -160,7 +160,7 @@ static void without_tokens_this_machine_is_admin_and_no_page_speaks_for_it(void 
         if (status != cases[i].status)
             fail_msg("case %zu (%s): %d, not %d", i, cases[i].fields, status, cases[i].status);
     }
-    struct answer answer = ask("POST", "/admin", "", NULL);
+    struct trial_answer answer = ask("POST", "/admin", "", NULL);
     assert_body(answer, "|admin|");
     answer_free(&answer);
     close_world();
@@ -170,9 +170,9 @@ static void chunked_bodies_are_bodies(void **state)
 {
     (void)state;
     open_world("", "", "");
-    struct answer answer = client_ask(trial.port,
-                                      "POST /send HTTP/1.1\r\nHost: localhost\r\nContent-Type: "
-                                      "text/plain\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n");
+    struct trial_answer answer = client_ask(trial.port,
+                                            "POST /send HTTP/1.1\r\nHost: localhost\r\nContent-Type: "
+                                            "text/plain\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n");
     assert_int_equal(answer.status, 415);
     answer_free(&answer);
     close_world();

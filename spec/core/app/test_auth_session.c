@@ -7,7 +7,7 @@ static const char *sign_in(const char *token)
     static char line[400];
     char body[128];
     snprintf(body, sizeof(body), "{\"token\":\"%s\"}", token);
-    struct answer answer = ask("POST", "/api/session", "Content-Type: application/json\r\n", body);
+    struct trial_answer answer = ask("POST", "/api/session", "Content-Type: application/json\r\n", body);
     const char *cookie = answer_field(&answer, "Set-Cookie");
     snprintf(line, sizeof(line), "Cookie: theme=dark; %.*s\r\n", (int)strcspn(cookie, ";"), cookie);
     if (cookie[0] == '\0')
@@ -20,8 +20,9 @@ static void a_session_stands_for_its_token(void **state)
 {
     (void)state;
     open_world(token_path, "", "");
-    struct answer answer = ask("POST", "/api/session", "Content-Type: application/json; charset=utf-8\r\n",
-                               "{\"token\":\"" ANALYST "\"}");
+    struct trial_answer answer = ask("POST", "/api/session",
+                                     "Content-Type: application/json; charset=utf-8\r\n",
+                                     "{\"token\":\"" ANALYST "\"}");
     assert_int_equal(answer.status, 200);
     const char *cookie = answer_field(&answer, "Set-Cookie");
     assert_non_null(strstr(cookie, "; Path=/; Max-Age=43200; HttpOnly; SameSite=Strict"));
@@ -42,9 +43,9 @@ static void a_session_is_secure_where_the_client_speaks_tls(void **state)
 {
     (void)state;
     open_world(token_path, "", "");
-    struct answer answer = ask("POST", "/api/session",
-                               "Content-Type: application/json\r\nX-Forwarded-Proto: https\r\n",
-                               "{\"token\":\"" READER "\"}");
+    struct trial_answer answer = ask("POST", "/api/session",
+                                     "Content-Type: application/json\r\nX-Forwarded-Proto: https\r\n",
+                                     "{\"token\":\"" READER "\"}");
     assert_non_null(strstr(answer_field(&answer, "Set-Cookie"), "; Secure"));
     answer_free(&answer);
     close_world();
@@ -54,7 +55,7 @@ static void signing_out_takes_the_cookie_away(void **state)
 {
     (void)state;
     open_world(token_path, "", "");
-    struct answer answer = ask("DELETE", "/api/session", "", NULL);
+    struct trial_answer answer = ask("DELETE", "/api/session", "", NULL);
     assert_int_equal(answer.status, 200);
     assert_non_null(strstr(answer_field(&answer, "Set-Cookie"), "lunette_session=; Path=/; Max-Age=0;"));
     answer_free(&answer);

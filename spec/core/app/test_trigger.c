@@ -73,20 +73,20 @@ static int close_app(void **state)
 
 /* ---- asking ---- */
 
-static struct answer ask(const char *method, const char *path, const char *fields, const char *body)
+static struct trial_answer ask(const char *method, const char *path, const char *fields, const char *body)
 {
     struct buf request = BUF_EMPTY;
     buf_printf(&request, "%s %s HTTP/1.1\r\nHost: localhost\r\n%s", method, path, fields);
     if (body)
         buf_printf(&request, "Content-Length: %zu\r\n", strlen(body));
     buf_printf(&request, "\r\n%s", body ? body : "");
-    struct answer answer = client_ask(app.port, request.ptr);
+    struct trial_answer answer = client_ask(app.port, request.ptr);
     buf_free(&request);
     return answer;
 }
 
 /* The answer's object; `status` is what it must have. */
-static struct json *object_of(struct answer answer, int status)
+static struct json *object_of(struct trial_answer answer, int status)
 {
     struct err err = {0};
     if (answer.status != status)
@@ -100,7 +100,7 @@ static struct json *object_of(struct answer answer, int status)
 /* By chance somebody is hit who was hit before, and the threat there grows (202): then somebody else is. */
 static struct json *trigger(const char *body)
 {
-    struct answer answer = {0};
+    struct trial_answer answer = {0};
     for (int tries = 0; answer.status != 200 && tries < 5; tries++) {
         answer_free(&answer);
         answer = ask("POST", "/api/threats/trigger", JSON, body);
@@ -119,7 +119,7 @@ static int64_t reset(void)
 
 static int64_t listed(void)
 {
-    struct answer answer = ask("GET", "/api/threats?limit=1", "", NULL);
+    struct trial_answer answer = ask("GET", "/api/threats?limit=1", "", NULL);
     assert_int_equal(answer.status, 200);
     int64_t total = strtoll(answer_field(&answer, "X-Total-Count"), NULL, 10);
     answer_free(&answer);
@@ -186,7 +186,7 @@ static void what_cannot_be_triggered_is_answered_with_the_choices(void **state)
          "application/json"},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-        struct answer answer = ask("POST", "/api/threats/trigger", cases[i].fields, cases[i].body);
+        struct trial_answer answer = ask("POST", "/api/threats/trigger", cases[i].fields, cases[i].body);
         const char *detail = cases[i].detail;
         if (answer.status != cases[i].status ||
             (detail[0] && memmem(answer.body.ptr, answer.body.len, detail, strlen(detail)) == NULL))
@@ -215,7 +215,8 @@ static void outside_demo_mode_both_are_forbidden(void **state)
 {
     (void)state;
     set_demo(false);
-    struct answer answer = ask("POST", "/api/threats/trigger", JSON, "{\"threat_type\":\"bot_traffic\"}");
+    struct trial_answer answer = ask("POST", "/api/threats/trigger", JSON,
+                                     "{\"threat_type\":\"bot_traffic\"}");
     assert_int_equal(answer.status, 403);
     answer_free(&answer);
     answer = ask("POST", "/api/demo/reset", "", NULL);
@@ -228,7 +229,7 @@ static void a_reset_forgets_demo_threats_and_nothing_else(void **state)
 {
     (void)state;
     reset();
-    struct answer answer = ask(
+    struct trial_answer answer = ask(
         "POST", "/api/events", JSON,
         "{\"event.category\":\"malware\",\"event.action\":\"detected\",\"event.outcome\":\"failure\","
         "\"host.name\":\"real\",\"file.hash.sha256\":\"00\"}");
@@ -264,13 +265,13 @@ static void a_reset_finds_its_moment_among_real_changes(void **state)
                  "{\"event.id\":\"real-%d\",\"event.category\":\"malware\",\"event.action\":\"detected\","
                  "\"event.outcome\":\"failure\",\"host.name\":\"busy\",\"file.hash.sha256\":\"01\"}",
                  i);
-        struct answer answer = ask("POST", "/api/events", JSON, body);
+        struct trial_answer answer = ask("POST", "/api/events", JSON, body);
         assert_int_equal(answer.status, 202);
         answer_free(&answer);
         if (i == 10)
             client_puts(fd, reset_request);
     }
-    struct answer answer = client_answer(fd, false, 20000);
+    struct trial_answer answer = client_answer(fd, false, 20000);
     assert_int_equal(answer.status, 200);
     answer_free(&answer);
     close(fd);

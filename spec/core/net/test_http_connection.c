@@ -100,7 +100,7 @@ static void pipelined_requests_are_answered_in_order(void **state)
         buf_printf(&requests, "%sGET /now?n=%d HTTP/1.1\r\nHost: a\r\n\r\n", i % 7 ? "" : "\r\n", i);
     int fd = client_connect(trial.port);
     client_send(fd, requests.ptr, requests.len);
-    struct answer answer = client_answer(fd, false, 10000);
+    struct trial_answer answer = client_answer(fd, false, 10000);
     for (int i = 0; i < COUNT; i++) {
         char number[16];
         snprintf(number, sizeof number, "%d", i);
@@ -122,7 +122,7 @@ static void later_answer_keeps_its_place(void **state)
     struct buf nothing = BUF_EMPTY;
     assert_int_equal(client_read(fd, &nothing, 50), -1);
     trial_on_server(&trial, answer_kept, NULL);
-    struct answer answer = client_answer(fd, false, 10000);
+    struct trial_answer answer = client_answer(fd, false, 10000);
     assert_body(answer, "1");
     answer_next(&answer, fd);
     assert_body(answer, "2");
@@ -146,7 +146,7 @@ static void owner_of_a_kept_request_is_told_when_the_client_leaves(void **state)
     close(rude);
     wait_for(&later.gone, 2);
     trial_on_server(&trial, answer_kept, NULL);
-    struct answer answer = client_answer(stays, false, 10000);
+    struct trial_answer answer = client_answer(stays, false, 10000);
     assert_body(answer, "3");
     answer_free(&answer);
     close(stays);
@@ -210,7 +210,7 @@ static void slow_reader_gets_everything(void **state)
     setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &small, sizeof small);
     client_puts(fd, "GET /much HTTP/1.1\r\nHost: a\r\n\r\nGET /now?n=7 HTTP/1.1\r\nHost: a\r\n\r\n");
     usleep(20000);
-    struct answer answer = client_answer(fd, false, 10000);
+    struct trial_answer answer = client_answer(fd, false, 10000);
     assert_int_equal(answer.body.len, 16 << 20);
     for (size_t i = 0; i < answer.body.len; i += 997)
         assert_int_equal(answer.body.ptr[i], (char)(i * 31 >> 8));
@@ -225,7 +225,7 @@ static void http_1_0_closes_unless_asked_not_to(void **state)
     (void)state;
     int fd = client_connect(trial.port);
     client_puts(fd, "GET /now?n=1 HTTP/1.0\r\nConnection: keep-alive\r\n\r\n");
-    struct answer answer = client_answer(fd, false, 10000);
+    struct trial_answer answer = client_answer(fd, false, 10000);
     assert_string_equal(answer_field(&answer, "Connection"), "keep-alive");
     client_puts(fd, "GET /now?n=2 HTTP/1.0\r\n\r\n");
     answer_next(&answer, fd);
@@ -244,7 +244,7 @@ static void client_may_close_its_side_after_asking(void **state)
     client_puts(fd,
                 "GET /now?n=1 HTTP/1.1\r\nHost: a\r\n\r\nGET /now?n=2 HTTP/1.1\r\nHost: a\r\n\r\nGET /no");
     shutdown(fd, SHUT_WR);
-    struct answer answer = client_answer(fd, false, 10000);
+    struct trial_answer answer = client_answer(fd, false, 10000);
     assert_body(answer, "1");
     answer_next(&answer, fd);
     assert_body(answer, "2");
@@ -258,7 +258,7 @@ static void connection_can_be_given_away_with_what_came_behind(void **state)
     (void)state;
     int fd = client_connect(trial.port);
     client_puts(fd, "GET /now?n=1 HTTP/1.1\r\nHost: a\r\n\r\nGET /take HTTP/1.1\r\nHost: a\r\n\r\nextra");
-    struct answer answer = client_answer(fd, false, 10000);
+    struct trial_answer answer = client_answer(fd, false, 10000);
     assert_body(answer, "1");
     answer_next(&answer, fd);
     assert_int_equal(answer.status, 101);
@@ -280,7 +280,7 @@ static void refused_client_can_read_why(void **state)
     buf_grew(&large, 12000000);
     int fd = client_connect(trial.port);
     client_send(fd, large.ptr, large.len);
-    struct answer answer = client_answer(fd, false, 10000);
+    struct trial_answer answer = client_answer(fd, false, 10000);
     assert_int_equal(answer.status, 413);
     assert_string_equal(answer_field(&answer, "Connection"), "close");
     answer_free(&answer);
@@ -291,7 +291,7 @@ static void refused_client_can_read_why(void **state)
 static void nothing_is_read_behind_a_refused_request(void **state)
 {
     (void)state;
-    struct answer answer = client_ask(
+    struct trial_answer answer = client_ask(
         trial.port, "POST /count HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: xchunked\r\n"
                     "Content-Length: 5\r\n\r\n0\r\n\r\nGET /later HTTP/1.1\r\nHost: a\r\n\r\n");
     assert_int_equal(answer.status, 400);
@@ -310,7 +310,7 @@ static struct http_limits short_limits(void)
 }
 
 /* Sends `text` byte by byte, 10 ms apart, until the server speaks. */
-static struct answer drip(int fd, const char *text)
+static struct trial_answer drip(int fd, const char *text)
 {
     struct pollfd ready = {.fd = fd, .events = POLLIN};
     for (const char *at = text; *at && poll(&ready, 1, 10) == 0; at++)
@@ -333,8 +333,8 @@ static void slow_requests_run_into_their_deadline(void **state)
         int fd = client_connect(trial.port);
         if (i > 0)
             client_puts(fd, heads[i]);
-        struct answer answer = drip(fd, i == 0 ? heads[0]
-                                               : "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx");
+        struct trial_answer answer = drip(
+            fd, i == 0 ? heads[0] : "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx");
         assert_int_equal(answer.status, i == 2 ? 400 : 408);
         assert_true(client_sees_close(fd, 10000));
         answer_free(&answer);
@@ -350,7 +350,7 @@ static void idle_connection_is_closed_without_a_word(void **state)
     start_with(&limits);
     int fresh = client_connect(trial.port), used = client_connect(trial.port);
     client_puts(used, "GET /now?n=1 HTTP/1.1\r\nHost: a\r\n\r\n");
-    struct answer answer = client_answer(used, false, 10000);
+    struct trial_answer answer = client_answer(used, false, 10000);
     assert_body(answer, "1");
     assert_true(client_sees_close(fresh, 10000));
     assert_true(client_sees_close(used, 10000));
@@ -383,7 +383,7 @@ static void time_in_a_handler_is_not_the_clients(void **state)
     wait_for(&later.arrived, 1);
     usleep(700000); /* longer than any of the limits */
     trial_on_server(&trial, answer_kept, NULL);
-    struct answer answer = client_answer(fd, false, 10000);
+    struct trial_answer answer = client_answer(fd, false, 10000);
     assert_body(answer, "1");
     answer_free(&answer);
     close(fd);
@@ -400,12 +400,12 @@ static void too_many_connections_are_told_so(void **state)
     for (int i = 0; i < 3; i++) {
         fds[i] = client_connect(trial.port);
         client_puts(fds[i], "GET /now?n=1 HTTP/1.1\r\nHost: a\r\n\r\n");
-        struct answer answer = client_answer(fds[i], false, 10000);
+        struct trial_answer answer = client_answer(fds[i], false, 10000);
         assert_int_equal(answer.status, 200);
         answer_free(&answer);
     }
     int fd = client_connect(trial.port);
-    struct answer answer = client_answer(fd, false, 10000);
+    struct trial_answer answer = client_answer(fd, false, 10000);
     assert_int_equal(answer.status, 503);
     assert_string_equal(answer_field(&answer, "Retry-After"), "1");
     assert_true(client_sees_close(fd, 10000));
@@ -424,7 +424,7 @@ static void too_many_connections_are_told_so(void **state)
 static void accepts_again_once_there_are_descriptors(void **state)
 {
     (void)state;
-    struct answer answer = client_ask(trial.port, "GET /now?n=0 HTTP/1.1\r\nHost: a\r\n\r\n");
+    struct trial_answer answer = client_ask(trial.port, "GET /now?n=0 HTTP/1.1\r\nHost: a\r\n\r\n");
     assert_body(answer, "0"); /* it has started */
     answer_free(&answer);
     wait_for_connections(0);

@@ -43,7 +43,7 @@ static void draining_server_answers_what_is_under_way(void **state)
     wait_for_connections(3);
     trial_on_server(&trial, drain, &limit);
     client_puts(asks, "GET /now?n=2 HTTP/1.1\r\nHost: a\r\n\r\n");
-    struct answer answer = client_answer(asks, false, 10000);
+    struct trial_answer answer = client_answer(asks, false, 10000);
     assert_body(answer, "2");
     assert_string_equal(answer_field(&answer, "Connection"), "close");
     answer_free(&answer);
@@ -94,7 +94,7 @@ static void workers_share_one_listening_socket(void **state)
         workers[i].thread = thread_start("http", trial_main, &workers[i], NULL);
     }
     for (int i = 0; i < CLIENTS; i++) {
-        struct answer answer = client_ask(trial.port, "GET /now?n=1 HTTP/1.1\r\nHost: a\r\n\r\n");
+        struct trial_answer answer = client_ask(trial.port, "GET /now?n=1 HTTP/1.1\r\nHost: a\r\n\r\n");
         assert_body(answer, "1");
         answer_free(&answer);
     }
@@ -103,7 +103,7 @@ static void workers_share_one_listening_socket(void **state)
         thread_join(workers[i].thread);
         mailbox_free(workers[i].box);
         loop_free(workers[i].loop);
-        struct answer answer = client_ask(trial.port, "GET /now?n=2 HTTP/1.1\r\nHost: a\r\n\r\n");
+        struct trial_answer answer = client_ask(trial.port, "GET /now?n=2 HTTP/1.1\r\nHost: a\r\n\r\n");
         assert_body(answer, "2"); /* the others still accept */
         answer_free(&answer);
     }

@@ -92,7 +92,7 @@ static int stop(void **state)
     return 0;
 }
 
-static struct answer get(const char *target, const char *fields)
+static struct trial_answer get(const char *target, const char *fields)
 {
     char request[1024];
     snprintf(request, sizeof request, "GET %s HTTP/1.1\r\nHost: a\r\n%s\r\n", target, fields);
@@ -116,7 +116,7 @@ static void files_come_with_their_type(void **state)
         {"/deep/data.bin", "application/octet-stream", "", "no-cache"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        struct answer answer = get(cases[i].target, "");
+        struct trial_answer answer = get(cases[i].target, "");
         assert_int_equal(answer.status, 200);
         assert_string_equal(answer_field(&answer, "Content-Type"), cases[i].type);
         assert_string_equal(answer_field(&answer, "Cache-Control"), cases[i].caching);
@@ -144,13 +144,13 @@ static void nothing_else_comes_out(void **state)
         "/ask?p=..%2fsecret.txt",
     };
     for (size_t i = 0; i < sizeof targets / sizeof *targets; i++) {
-        struct answer answer = get(targets[i], "");
+        struct trial_answer answer = get(targets[i], "");
         if (answer.status != 404 && !str_is(answer.body, "<p>home</p>"))
             fail_msg("%s: %d %.*s", targets[i], answer.status, STR_ARG(answer.body));
         assert_null(memmem(answer.bytes.ptr, answer.bytes.len, "secret", 6));
         answer_free(&answer);
     }
-    struct answer dotted = get("/%2e%2e/secret.txt", "");
+    struct trial_answer dotted = get("/%2e%2e/secret.txt", "");
     assert_int_equal(dotted.status, 400);
     answer_free(&dotted);
 }
@@ -158,7 +158,7 @@ static void nothing_else_comes_out(void **state)
 static void known_files_are_not_sent_again(void **state)
 {
     (void)state;
-    struct answer first = get("/deep/logo.svg", "");
+    struct trial_answer first = get("/deep/logo.svg", "");
     char tag[64], modified[64];
     snprintf(tag, sizeof tag, "%s", answer_field(&first, "ETag"));
     snprintf(modified, sizeof modified, "%s", answer_field(&first, "Last-Modified"));
@@ -184,7 +184,7 @@ static void known_files_are_not_sent_again(void **state)
         char fields[256];
         snprintf(fields, sizeof fields, "%s: %s%s%s\r\n", cases[i].name, cases[i].before, cases[i].value,
                  cases[i].behind);
-        struct answer answer = get("/deep/logo.svg", fields);
+        struct trial_answer answer = get("/deep/logo.svg", fields);
         if (answer.status != cases[i].status)
             fail_msg("%s: %d", fields, answer.status);
         assert_string_equal(answer_field(&answer, "ETag"), tag);
@@ -198,7 +198,7 @@ static void changed_file_has_another_tag(void **state)
     (void)state;
     char before[64];
     put("web/deep/page.txt", "a");
-    struct answer answer = get("/deep/page.txt", "");
+    struct trial_answer answer = get("/deep/page.txt", "");
     snprintf(before, sizeof before, "%s", answer_field(&answer, "ETag"));
     answer_free(&answer);
     usleep(20000); /* the file system's clock ticks */

@@ -197,7 +197,7 @@ static int stop(void **state)
     return 0;
 }
 
-static struct answer ask(const char *method, const char *target)
+static struct trial_answer ask(const char *method, const char *target)
 {
     char request[512];
     snprintf(request, sizeof request, "%s %s HTTP/1.1\r\nHost: a\r\n\r\n", method, target);
@@ -206,7 +206,7 @@ static struct answer ask(const char *method, const char *target)
 
 static void assert_answer(const char *method, const char *target, int status, const char *body)
 {
-    struct answer answer = ask(method, target);
+    struct trial_answer answer = ask(method, target);
     if (answer.status != status || (body && !str_is(answer.body, body)))
         fail_msg("%s %s: %d \"%.*s\"", method, target, answer.status, STR_ARG(answer.body));
     answer_free(&answer);
@@ -247,7 +247,7 @@ static void what_evhttp_reads_differently_is_one_request_too(void **state)
                  methods[i], sizeof inner - 1, inner);
         int fd = client_connect(trial.port);
         client_puts(fd, request);
-        struct answer answer = client_answer(fd, false, 10000);
+        struct trial_answer answer = client_answer(fd, false, 10000);
         assert_int_equal(answer.status, i < 2 ? 200 : i == 2 ? 405 : 204);
         answer_next(&answer, fd);
         assert_body(answer, "GET|/things/next|next|");
@@ -256,7 +256,7 @@ static void what_evhttp_reads_differently_is_one_request_too(void **state)
     }
     static const char *const targets[] = {"//@:x/", "//:99999999/x", "//[x/y", "/a:b//c", "http://a//@:x/"};
     for (size_t i = 0; i < sizeof targets / sizeof *targets; i++) {
-        struct answer answer = ask("GET", targets[i]);
+        struct trial_answer answer = ask("GET", targets[i]);
         if (answer.status != 404 && answer.status != 400)
             fail_msg("%s: %d", targets[i], answer.status);
         assert_string_equal(answer_field(&answer, "Content-Type"), "application/problem+json");
@@ -295,7 +295,7 @@ static void query_is_decoded_in_order(void **state)
 static void unknown_methods_of_a_path_are_told_the_known_ones(void **state)
 {
     (void)state;
-    struct answer answer = ask("DELETE", "/things/bulk");
+    struct trial_answer answer = ask("DELETE", "/things/bulk");
     assert_int_equal(answer.status, 405);
     assert_string_equal(answer_field(&answer, "Allow"), "GET, POST, PATCH, HEAD, OPTIONS");
     assert_string_equal(answer_field(&answer, "Content-Type"), "application/problem+json");
@@ -317,7 +317,7 @@ static void head_is_get_without_the_body(void **state)
     client_puts(fd,
                 "HEAD /things/special HTTP/1.1\r\nHost: a\r\n\r\nGET /things/special HTTP/1.1\r\nHost: a\r\n"
                 "Connection: close\r\n\r\n");
-    struct answer answer = client_answer(fd, true, 10000);
+    struct trial_answer answer = client_answer(fd, true, 10000);
     assert_int_equal(answer.status, 200);
     assert_string_equal(answer_field(&answer, "Content-Length"), "7");
     answer_next(&answer, fd);
@@ -331,7 +331,7 @@ static void head_is_get_without_the_body(void **state)
 static void every_answer_has_its_standard_fields(void **state)
 {
     (void)state;
-    struct answer answer = client_ask(
+    struct trial_answer answer = client_ask(
         trial.port, "GET /client HTTP/1.1\r\nHost: a\r\nuser-agent: me\r\n"
                     "traceparent: 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01\r\n\r\n");
     assert_body(answer, "127.0.0.1 1 0af7651916cd43dd8448eb211c80319c me -");
@@ -356,7 +356,7 @@ static void every_answer_has_its_standard_fields(void **state)
 static void problems_are_rfc_9457(void **state)
 {
     (void)state;
-    struct answer answer = ask("GET", "/field");
+    struct trial_answer answer = ask("GET", "/field");
     assert_int_equal(answer.status, 422);
     assert_string_equal(answer_field(&answer, "Content-Type"), "application/problem+json");
     char expected[512];
@@ -389,7 +389,7 @@ static void problems_are_rfc_9457(void **state)
 static void response_fields_cannot_be_split(void **state)
 {
     (void)state;
-    struct answer answer = ask("GET", "/split");
+    struct trial_answer answer = ask("GET", "/split");
     assert_int_equal(answer.status, 201);
     assert_string_equal(answer_field(&answer, "X-Good"), "yes");
     assert_string_equal(answer_field(&answer, "X-Evil"), "");
@@ -411,7 +411,7 @@ static struct buf gzipped(const struct buf *plain)
     return out;
 }
 
-static struct answer post(const char *path, const char *fields, struct str body)
+static struct trial_answer post(const char *path, const char *fields, struct str body)
 {
     struct buf request = BUF_EMPTY;
     buf_printf(&request, "POST %s HTTP/1.1\r\nHost: a\r\n%sContent-Length: %zu\r\n\r\n", path, fields,
@@ -419,7 +419,7 @@ static struct answer post(const char *path, const char *fields, struct str body)
     buf_add(&request, body.ptr, body.len);
     int fd = client_connect(trial.port);
     client_send(fd, request.ptr, request.len);
-    struct answer answer = client_answer(fd, false, 10000);
+    struct trial_answer answer = client_answer(fd, false, 10000);
     close(fd);
     buf_free(&request);
     return answer;
@@ -439,7 +439,7 @@ static void bodies_arrive_whole_whatever_their_size(void **state)
     static const size_t sizes[] = {0, 1, 63, 4096, 65536, 300000, 8 << 20};
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
         struct buf body = random_text(sizes[i]);
-        struct answer answer = post("/echo", "", buf_str(&body));
+        struct trial_answer answer = post("/echo", "", buf_str(&body));
         assert_int_equal(answer.status, 200);
         assert_true(str_equal(answer.body, buf_str(&body)));
         answer_free(&answer);
@@ -462,7 +462,7 @@ static void chunked_bodies_arrive_whole(void **state)
     buf_puts(&request, "0\r\n\r\n");
     int fd = client_connect(trial.port);
     client_send(fd, request.ptr, request.len);
-    struct answer answer = client_answer(fd, false, 10000);
+    struct trial_answer answer = client_answer(fd, false, 10000);
     assert_true(str_equal(answer.body, buf_str(&body)));
     answer_free(&answer);
     close(fd);
@@ -474,7 +474,7 @@ static void gzip_is_inflated_within_limits(void **state)
 {
     (void)state;
     struct buf text = random_text(100000), zip = gzipped(&text), bomb_text = BUF_EMPTY;
-    struct answer answer = post("/echo", "Content-Encoding: gzip\r\n", buf_str(&zip));
+    struct trial_answer answer = post("/echo", "Content-Encoding: gzip\r\n", buf_str(&zip));
     assert_int_equal(answer.status, 200);
     assert_true(str_equal(answer.body, buf_str(&text)));
     answer_free(&answer);
@@ -502,7 +502,7 @@ static void guard_speaks_before_the_body_is_read(void **state)
     (void)state;
     int fd = client_connect(trial.port);
     client_puts(fd, "POST /private HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\n");
-    struct answer answer = client_answer(fd, false, 10000);
+    struct trial_answer answer = client_answer(fd, false, 10000);
     assert_int_equal(answer.status, 401);
     assert_string_equal(answer_field(&answer, "WWW-Authenticate"), "Bearer");
     client_puts(fd,
@@ -526,7 +526,7 @@ static void client_gets_leave_to_send_its_body_once_it_is_wanted(void **state)
     int fd = client_connect(trial.port);
     client_puts(fd, "POST /echo HTTP/1.1\r\n");
     client_puts(fd, head);
-    struct answer leave = client_answer(fd, true, 10000);
+    struct trial_answer leave = client_answer(fd, true, 10000);
     assert_int_equal(leave.status, 100);
     client_puts(fd, "hello");
     answer_next(&leave, fd);
@@ -535,7 +535,7 @@ static void client_gets_leave_to_send_its_body_once_it_is_wanted(void **state)
     answer_free(&leave);
     client_puts(fd, "POST /private HTTP/1.1\r\n");
     client_puts(fd, head);
-    struct answer refusal = client_answer(fd, false, 10000);
+    struct trial_answer refusal = client_answer(fd, false, 10000);
     assert_int_equal(refusal.status, 401);
     assert_true(client_sees_close(fd, 10000));
     answer_free(&refusal);

@@ -196,7 +196,7 @@ static const struct http_route probe_routes[] = {
 };
 
 /* Does "400/405/501 or close", "2xx + close", "not 414", "!101" allow this answer? */
-static bool description_allows(const char *text, const struct answer *answer)
+static bool description_allows(const char *text, const struct trial_answer *answer)
 {
     int status = answer->status;
     if (strncmp(text, "!", 1) == 0 || strncmp(text, "non-", 4) == 0 || strncmp(text, "not ", 4) == 0) {
@@ -217,7 +217,7 @@ static bool description_allows(const char *text, const struct answer *answer)
     return false;
 }
 
-static bool allows(const struct json *line, const struct answer *answer)
+static bool allows(const struct json *line, const struct trial_answer *answer)
 {
     const struct json *expected = json_get(line, "expected");
     const char *status = text_of(expected, "status");
@@ -231,7 +231,7 @@ static bool allows(const struct json *line, const struct answer *answer)
 }
 
 /* What must hold beyond the status, by id. */
-static bool more_holds(const char *id, const struct answer *answer)
+static bool more_holds(const char *id, const struct trial_answer *answer)
 {
     if (strcmp(id, "COMP-405-ALLOW") == 0 || strcmp(id, "COMP-OPTIONS-ALLOW") == 0)
         return *answer_field(answer, "Allow");
@@ -263,7 +263,7 @@ static void ask_probe(const struct json *line, void *arg)
     if (raw.len) {
         int fd = client_connect(probe->trial.port);
         client_send(fd, raw.ptr, raw.len);
-        struct answer answer = client_answer(fd, strncmp(raw.ptr, "HEAD", 4) == 0, 10000);
+        struct trial_answer answer = client_answer(fd, strncmp(raw.ptr, "HEAD", 4) == 0, 10000);
         bool differs = !allows(line, &answer) &&
                        !excepted(probe_exceptions, PROBE_EXCEPTIONS, id, answer.status);
         if (differs || !more_holds(id, &answer))

@@ -53,7 +53,7 @@ static void frame_glued_behind_the_upgrade_is_kept(void **state)
     struct buf out = BUF_EMPTY;
     buf_puts(&out, "GET /now HTTP/1.1\r\nHost: a\r\n\r\n" HELLO "\x81\x83\1\2\3\4`bc\x81\x83\1\2\3\4");
     client_send(fd, out.ptr, out.len);
-    struct answer answer = client_answer(fd, false, 10000);
+    struct trial_answer answer = client_answer(fd, false, 10000);
     assert_body(answer, "now");
     answer_next(&answer, fd);
     assert_int_equal(answer.status, 101);
@@ -102,7 +102,7 @@ static void wrong_upgrades_are_refused_and_closed(void **state)
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         int fd = client_connect(trial.port);
         client_puts(fd, cases[i].request);
-        struct answer answer = client_answer(fd, false, 10000);
+        struct trial_answer answer = client_answer(fd, false, 10000);
         if (answer.status != cases[i].status)
             fail_msg("%s: %d", cases[i].request, answer.status);
         assert_true(client_sees_close(fd, 10000));
@@ -155,7 +155,7 @@ static void clients_are_limited(void **state)
     options.clients = 2;
     start_with(&options);
     struct socket a = socket_open(), b = socket_open();
-    struct answer answer = client_ask(trial.port, HELLO);
+    struct trial_answer answer = client_ask(trial.port, HELLO);
     assert_int_equal(answer.status, 503);
     answer_free(&answer);
     socket_close(&a);

@@ -137,7 +137,7 @@ TRIAL_UNUSED static ssize_t client_read(int fd, struct buf *in, int timeout_ms)
     return got;
 }
 
-struct answer {
+struct trial_answer {
     int status;       /* 0: none */
     bool closed;      /* the server closed before or after it */
     struct buf bytes; /* everything that came; fields and body point into it */
@@ -145,13 +145,13 @@ struct answer {
     size_t length; /* of this answer */
 };
 
-TRIAL_UNUSED static void answer_free(struct answer *answer)
+TRIAL_UNUSED static void answer_free(struct trial_answer *answer)
 {
     buf_free(&answer->bytes);
 }
 
 /* The value of a field; empty where it is absent. */
-TRIAL_UNUSED static const char *answer_field(const struct answer *answer, const char *name)
+TRIAL_UNUSED static const char *answer_field(const struct trial_answer *answer, const char *name)
 {
     static char value[512];
     char wanted[64];
@@ -166,7 +166,7 @@ TRIAL_UNUSED static const char *answer_field(const struct answer *answer, const 
 }
 
 /* False where the answer is not whole yet. */
-TRIAL_UNUSED static bool answer_parse(struct answer *answer, bool bodyless)
+TRIAL_UNUSED static bool answer_parse(struct trial_answer *answer, bool bodyless)
 {
     char *end = answer->bytes.len ? memmem(answer->bytes.ptr, answer->bytes.len, "\r\n\r\n", 4) : NULL;
     if (!end)
@@ -183,9 +183,9 @@ TRIAL_UNUSED static bool answer_parse(struct answer *answer, bool bodyless)
 }
 
 /* Reads one answer. What comes behind it stays in bytes (see answer_next). */
-TRIAL_UNUSED static struct answer client_answer(int fd, bool bodyless, int timeout_ms)
+TRIAL_UNUSED static struct trial_answer client_answer(int fd, bool bodyless, int timeout_ms)
 {
-    struct answer answer = {0};
+    struct trial_answer answer = {0};
     while (!answer_parse(&answer, bodyless)) {
         ssize_t got = client_read(fd, &answer.bytes, timeout_ms);
         answer.closed = got == 0;
@@ -196,7 +196,7 @@ TRIAL_UNUSED static struct answer client_answer(int fd, bool bodyless, int timeo
 }
 
 /* Moves on to the answer behind this one. */
-TRIAL_UNUSED static void answer_next(struct answer *answer, int fd)
+TRIAL_UNUSED static void answer_next(struct trial_answer *answer, int fd)
 {
     memmove(answer->bytes.ptr, answer->bytes.ptr + answer->length, answer->bytes.len - answer->length);
     answer->bytes.len -= answer->length;
@@ -219,11 +219,11 @@ TRIAL_UNUSED static bool client_sees_close(int fd, int timeout_ms)
 }
 
 /* One connection, one request, one answer. */
-TRIAL_UNUSED static struct answer client_ask(int port, const char *request)
+TRIAL_UNUSED static struct trial_answer client_ask(int port, const char *request)
 {
     int fd = client_connect(port);
     client_puts(fd, request);
-    struct answer answer = client_answer(fd, strncmp(request, "HEAD", 4) == 0, 10000);
+    struct trial_answer answer = client_answer(fd, strncmp(request, "HEAD", 4) == 0, 10000);
     close(fd);
     return answer;
 }

@@ -209,7 +209,7 @@ TRIAL_UNUSED static void socket_send(struct socket *socket, const char *text)
 /* Takes over what came behind the 101. */
 TRIAL_UNUSED static struct socket socket_from(int fd)
 {
-    struct answer answer = client_answer(fd, true, 10000);
+    struct trial_answer answer = client_answer(fd, true, 10000);
     assert_int_equal(answer.status, 101);
     assert_string_equal(answer_field(&answer, "Sec-WebSocket-Accept"), ACCEPT);
     struct socket socket = {.fd = fd};
