@@ -1,5 +1,6 @@
 #include "base/json_simd.h"
 
+#include <charconv>
 #include <cstdio>
 #include <cstdlib>
 #include <new>
@@ -63,6 +64,33 @@ enum json_simd_result json_simd_parse(struct json_simd *simd, const char *text, 
     default:
         return JSON_SIMD_REFUSED;
     }
+}
+
+const uint32_t *json_simd_marks(struct json_simd *simd, const char *text, size_t len, size_t *count)
+{
+    if (simd->parser.capacity() < len || simd->parser.capacity() == 0)
+        make_room(simd, len);
+    auto &implementation = *simd->parser.implementation;
+    const auto *bytes = reinterpret_cast<const uint8_t *>(text);
+    if (len == 0 || len > simd->parser.capacity() ||
+        implementation.stage1(bytes, len, simdjson::stage1_mode::regular) != simdjson::SUCCESS)
+        return nullptr;
+    uint32_t *marks = implementation.structural_indexes.get();
+    *count = implementation.n_structural_indexes;
+    marks[*count] = marks[0];
+    return marks;
+}
+
+char *json_simd_unescape(const struct json_simd *simd, const char *text, char *out)
+{
+    return reinterpret_cast<char *>(simd->parser.implementation->parse_string(
+        reinterpret_cast<const uint8_t *>(text), reinterpret_cast<uint8_t *>(out)));
+}
+
+int json_simd_double(const char *text, size_t len, double *d)
+{
+    auto result = std::from_chars(text, text + len, *d);
+    return result.ec == std::errc() && result.ptr == text + len ? 0 : -1;
 }
 
 const uint64_t *json_simd_words(const struct json_simd *simd)

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "base/json_repair.h"
+#include "base/json_scan.h"
 #include "base/json_simd.h"
 
 struct json_tape {
@@ -85,4 +86,23 @@ int json_tape_parse(struct json_tape *tape, struct str text, unsigned *repairs, 
 struct json_cursor json_tape_cursor(const struct json_tape *tape)
 {
     return (struct json_cursor){json_simd_words(tape->simd), json_simd_strings(tape->simd)};
+}
+
+bool json_scan_begin(struct json_scan *scan, struct json_tape *tape, struct str text, char *room)
+{
+    size_t count = 0;
+    const uint32_t *marks = NULL;
+    if (text.len <= tape->size)
+        marks = json_simd_marks(tape->simd, text.ptr, text.len, &count);
+    if (!marks || text.ptr[marks[0]] != '{' || text.ptr[marks[count - 1]] != '}')
+        return false;
+    *scan = (struct json_scan){.text = text.ptr,
+                               .end = text.ptr + text.len,
+                               .escape = text.ptr,
+                               .first = marks,
+                               .last = marks + count,
+                               .room = room,
+                               .depth = tape->depth,
+                               .simd = tape->simd};
+    return true;
 }

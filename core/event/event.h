@@ -1,7 +1,8 @@
 /* One event: a flat bag of (field, value) pairs over one JSON object. Nested objects and dotted keys give the
  * same path; a path that occurs twice is a list in document order. Only interned fields are taken over; the
  * rest is found again in the text when somebody asks (event_lookup). An event and all it points to live in
- * the arena of its batch; after event_freeze nobody writes and any thread may read while it holds the batch.
+ * its batch, in the arena or in the record's own text; after event_freeze nobody writes and any thread may
+ * read while it holds the batch.
  */
 #ifndef LUNETTE_EVENT_EVENT_H
 #define LUNETTE_EVENT_EVENT_H
@@ -85,9 +86,10 @@ struct event_parser *event_parser_new(const struct event_limits *limits);
 void event_parser_free(struct event_parser *parser);
 
 /* Parses one JSON object into a new event in `arena`. `json` must be followed by JSON_TAPE_PADDING readable
- * bytes. Sets values and quality; time, id, customer and source are left for source_map_apply and the
- * pipeline. Not an object, not JSON: ERR_INVALID. Too long or deep: ERR_LIMIT. More fields than the limit:
- * the rest is not interned, QUALITY_TRUNCATED. No malloc in steady state beyond the arena. */
+ * bytes, and stay as it is as long as the event: values borrow from it. Sets values and quality; time, id,
+ * customer and source are left for source_map_apply and the pipeline. Not an object, not JSON: ERR_INVALID.
+ * Too long or deep: ERR_LIMIT. More fields than the limit: the rest is not interned, QUALITY_TRUNCATED. No
+ * malloc in steady state beyond the arena. */
 int event_parse(struct event_parser *parser, const struct fields *fields, struct str json,
                 struct arena *arena, struct event **event, struct err *err);
 

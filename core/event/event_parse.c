@@ -2,7 +2,7 @@
 
 #include "base/json_tape.h"
 #include "event/event_chain.h"
-#include "event/fields_trie.h"
+#include "event/event_scan.h"
 #include "event/source_map.h"
 
 #define ROOM_FOR_MAP   16  /* values that a source map usually adds */
@@ -12,6 +12,7 @@ struct event_parser {
     struct event_limits limits;
     struct json_tape *tape;
     struct event_value *scratch; /* `limits.fields` values */
+    struct buf room;             /* for strings without their escapes */
     const struct event *held;    /* what lookups are expected for, or NULL */
     struct event *whole;         /* `held`, parsed and mapped in whole; NULL: not yet */
     bool tape_is_held;           /* the tape is that of held->json */
@@ -31,6 +32,7 @@ void event_parser_free(struct event_parser *parser)
     if (!parser)
         return;
     json_tape_free(parser->tape);
+    buf_free(&parser->room);
     free(parser->scratch);
     free(parser);
 }
@@ -229,13 +231,51 @@ static int parse_view(struct event_parser *parser, const struct source_text *tex
     return 0;
 }
 
+/* What has no escapes stays in the record's text; the rest is kept in one piece. */
+static struct event *event_of_scan(const struct event_scan *scan, const char *room)
+{
+    struct event *event = event_chain_new(scan->arena, scan->fields, scan->count + ROOM_FOR_MAP);
+    size_t used = (size_t)(scan->json.room - room);
+    char *kept = used ? arena_alloc(scan->arena, used) : NULL;
+    if (used)
+        memcpy(kept, room, used);
+    event->count = scan->count;
+    for (uint32_t i = 0; i < scan->count; i++) {
+        event->values[i] = scan->values[i];
+        struct value *value = &event->values[i].value;
+        uintptr_t offset = (uintptr_t)value->text.ptr - (uintptr_t)room;
+        if (offset < used)
+            value->text.ptr = kept + offset;
+        event_chain_link(event, scan->arena, i);
+    }
+    return event;
+}
+
+/* Plain records, which is nearly all. NULL: the tape is needed. */
+static struct event *scan_view(struct event_parser *parser, const struct source_text *text,
+                               struct arena *arena)
+{
+    struct event_scan scan = {
+        .fields = text->fields, .view = text->view, .arena = arena, .values = parser->scratch};
+    if (text->json.len > parser->limits.size)
+        return NULL;
+    char *room = buf_reserve(&parser->room, text->json.len + JSON_TAPE_PADDING);
+    if (!json_scan_begin(&scan.json, parser->tape, text->json, room) ||
+        (size_t)(scan.json.last - scan.json.first) / 2 > parser->limits.fields || !event_scan(&scan))
+        return NULL;
+    struct event *event = event_of_scan(&scan, room);
+    event->json = text->json;
+    return event;
+}
+
 /* long: the hot call; a struct of arguments would be filled for each event */
 int event_parse(struct event_parser *parser, const struct fields *fields, struct str json,
                 struct arena *arena, struct event **event, struct err *err)
 {
     struct source_text text = {fields, fields_seen(fields), json};
     event_parser_hold(parser, NULL);
-    return parse_view(parser, &text, arena, event, err);
+    *event = scan_view(parser, &text, arena);
+    return *event ? 0 : parse_view(parser, &text, arena, event, err);
 }
 
 struct lookup {
