@@ -12,6 +12,7 @@ sam sender acme sha256:$(hash_of token-sender)
 ann analyst * sha256:$(hash_of token-analyst)
 adam admin * sha256:$(hash_of token-admin)
 abel admin acme sha256:$(hash_of token-acme-admin)
+olga admin other sha256:$(hash_of token-other-admin)
 beth reader acme sha256:$(hash_of token-acme)
 carl reader other sha256:$(hash_of token-other)
 END
@@ -22,6 +23,7 @@ as() { # as ROLE METHOD PATH [CURL ARGUMENT...]: the status
   shift 3
   status_of "$method" "$path" -H "Authorization: Bearer token-$role" "$@"
 }
+read_as() { curl -fsS -m "$PATIENCE" -H "Authorization: Bearer token-$1" "$URL$2"; }
 JSON=(-H 'Content-Type: application/json')
 EVENT='{"event":{"action":"e2e-single"},"user":{"name":"ana"}}'
 
@@ -57,6 +59,43 @@ an_analyst_works() {
 }
 check "e2e: an analyst works on threats, an admin reloads" an_analyst_works
 
+roles_decide_what_they_may() {
+  local id role path plan
+  id=$(read_as analyst '/api/threats?limit=1' | jq -r '.[0].id')
+  plan=/api/threats/$id/actions/$(read_as analyst "/api/threats/$id" | jq -r .response_plan.primary_action.id)
+  for role in reader sender acme; do
+    for path in "/api/threats/$id/analyze" "$plan/approve" "$plan/reject"; do
+      expect "$path by $role" "$(as "$role" POST "$path" -H 'If-Match: *')" 403
+    done
+    expect "a list by $role" "$(as "$role" PUT /api/lists/x "${JSON[@]}" -H 'If-Match: *' -d '{}')" 403
+  done
+  expect "a list by an analyst" "$(as analyst PUT /api/lists/x "${JSON[@]}" -H 'If-Match: *' -d '{}')" 403
+  expect "a list by acme's admin" "$(as acme-admin PUT /api/lists/x "${JSON[@]}" -H 'If-Match: *' -d '{}')" 403
+  expect "a list by an admin" "$(as admin PUT /api/lists/x "${JSON[@]}" -H 'If-Match: *' -d '{}')" 200
+  expect "analyze by an analyst" "$(as analyst POST "/api/threats/$id/analyze")" 202
+  expect "approve by an analyst" "$(as analyst POST "$plan/approve" -H 'If-Match: *')" 200
+  for path in evidence timeline similar notes; do
+    expect "$path by a reader" "$(as reader GET "/api/threats/$id/$path")" 200
+    expect "$path by a sender" "$(as sender GET "/api/threats/$id/$path")" 403
+    expect "$path by another customer" "$(as other GET "/api/threats/$id/$path")" 404
+  done
+  expect "a violation by a reader" "$(as reader POST /api/egress-violations "${JSON[@]}" -d '{"destination.ip":"192.0.2.1"}')" 403
+  expect "a violation by a sender" "$(as sender POST /api/egress-violations "${JSON[@]}" -d '{"destination.ip":"192.0.2.1"}')" 202
+  expect "violations that acme sees" "$(read_as acme /api/egress-violations | jq length)" 1
+  expect "violations that another customer sees" "$(read_as other /api/egress-violations | jq length)" 0
+  read_as admin /api/audit | jq -e 'any(.who == "ann" and .action == "action.approve") and any(.who == "adam" and .action == "list.put")'
+}
+check "e2e: readers look, analysts decide, an admin of all changes lists" roles_decide_what_they_may
+
+an_admin_of_another_customer_decides_nothing() {
+  local id
+  id=$(read_as acme '/api/threats?limit=1' | jq -r '.[0].id')
+  expect analyze "$(as other-admin POST "/api/threats/$id/analyze")" 404
+  expect approve "$(as other-admin POST "/api/threats/$id/actions/x/approve" -H 'If-Match: *')" 404
+  expect note "$(as other-admin POST "/api/threats/$id/notes" "${JSON[@]}" -d '{"text":"x"}')" 404
+}
+check "e2e: another customer's threats cannot be decided about" an_admin_of_another_customer_decides_nothing
+
 customers_are_apart() {
   list() { curl -fsS -H "Authorization: Bearer token-$1" "$URL/api/threats" | jq -r '[.[].customer_name] | unique | join(",")'; }
   expect "what acme sees" "$(list acme)" acme
@@ -67,10 +106,9 @@ customers_are_apart() {
 }
 check "e2e: a token bound to a customer sees that customer's threats only" customers_are_apart
 
-read_as() { curl -fsS -m "$PATIENCE" -H "Authorization: Bearer token-$1" "$URL$2"; }
 counts_of_all_are_for_nobody_bound() {
   local path
-  for path in /api/ledger /metrics; do
+  for path in /api/ledger /metrics /api/lists /api/lists/x; do
     expect "$path by acme" "$(as acme GET "$path")" 403
     expect "$path by a reader of all" "$(as reader GET "$path")" 200
   done
@@ -78,6 +116,11 @@ counts_of_all_are_for_nobody_bound() {
   expect "the audit by an admin" "$(as admin GET /api/audit)" 200
   expect "statistics that a reader sees" "$(read_as reader /api/rules | jq 'all(has("statistics"))')" true
   expect "statistics that acme sees" "$(read_as acme /api/rules | jq 'any(has("statistics"))')" false
+  expect "the card that a reader sees" "$(read_as reader /api/rules/e2e.single | jq '.scorecard.threats > 0')" true
+  expect "the card that acme sees" "$(read_as acme /api/rules/e2e.single | jq '.scorecard.threats > 0')" true
+  expect "the card that another customer sees" "$(read_as other /api/rules/e2e.single | jq .scorecard)" null
+  expect "the queue that a reader sees" "$(read_as reader /api/ai/usage | jq 'has("queue")')" true
+  expect "the queue that acme sees" "$(read_as acme /api/ai/usage | jq 'has("queue")')" false
   expect "of one rule" "$(read_as acme /api/rules/e2e.single | jq 'has("statistics")')" false
   expect "what /ready counts" "$(get /ready | jq '[.. | numbers] | length')" 0
 }
