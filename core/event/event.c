@@ -110,6 +110,7 @@ void event_clear(struct event *event, uint32_t slot)
         at = value->next;
         value->slot = FIELD_NONE;
     }
+    event->gaps = true;
 }
 
 const struct event_value *event_first(const struct event *event, uint32_t slot)
@@ -127,11 +128,12 @@ struct str event_text(const struct event *event, uint32_t slot)
 static void close_gaps(struct event *event, struct arena *arena)
 {
     uint32_t kept = 0;
+    if (!event->gaps)
+        return;
+    event->gaps = false;
     for (uint32_t i = 0; i < event->count; i++)
         if (event->values[i].slot != FIELD_NONE)
             event->values[kept++] = event->values[i];
-    if (kept == event->count)
-        return;
     event->count = kept;
     event->chains_used = 0;
     memset(event->chains, 0, (event->chains_mask + 1) * sizeof(*event->chains));
@@ -142,10 +144,8 @@ static void close_gaps(struct event *event, struct arena *arena)
 void event_freeze(struct event *event, struct arena *arena)
 {
     event_clear(event, FIELD_EVENT_QUALITY);
-    for (unsigned bit = 0; bit < QUALITY_COUNT; bit++) {
-        if (!(event->quality >> bit & 1))
-            continue;
-        struct value word = value_string(str_from(quality_names[bit]));
+    for (uint32_t bits = event->quality & ((1u << QUALITY_COUNT) - 1); bits; bits &= bits - 1) {
+        struct value word = value_string(str_from(quality_names[__builtin_ctz(bits)]));
         event_put(event, arena, FIELD_EVENT_QUALITY, &word);
     }
     close_gaps(event, arena);

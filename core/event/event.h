@@ -68,6 +68,7 @@ struct event {
     const struct fields *fields;
     const struct source_map *map; /* that was applied, or NULL */
     bool fixed;                   /* its source's fix ran on it */
+    bool gaps;                    /* values were cleared since it was frozen */
     struct str
         json; /* the record's own text; borrowed from the batch; may be empty (tests, stored members) */
 };

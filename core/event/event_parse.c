@@ -150,7 +150,8 @@ static void walk_object(struct walk *w, size_t at, uint32_t node)
 {
     size_t end = json_end(w->c, at);
     for (size_t i = json_enter(w->c, at); i < end && !w->full; i = json_skip(w->c, i)) {
-        uint32_t child = fields_descend(w->fields, w->view, node, json_string(w->c, i));
+        struct str key = json_string(w->c, i);
+        uint32_t child = fields_descend(w->fields, w->view, node, key, fields_ends(key));
         i++;
         if (child != FIELD_NONE)
             walk_value(w, i, child);

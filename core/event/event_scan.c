@@ -109,7 +109,7 @@ static const uint32_t *scan_object(struct event_scan *s, const uint32_t *at, uin
             json_scan_byte(&s->json, at + 1) != ':')
             return NULL;
         if (node != FIELD_NONE)
-            child = fields_descend(s->fields, s->view, node, key);
+            child = fields_descend(s->fields, s->view, node, key, fields_ends_padded(key));
         at = scan_value(s, at + 2, child);
         if (!at)
             return NULL;

@@ -2,6 +2,8 @@
 
 #include <stdlib.h>
 
+#include "base/hash.h"
+
 #define SLOTS_MOST 65535
 
 static const char *const base_paths[FIELD_BASE_COUNT] = {
@@ -56,6 +58,7 @@ void fields_free(struct fields *fields)
     vec_free(&fields->edges);
     view_free(&fields->all);
     view_free(&fields->read);
+    free(fields->by_path);
     arena_free(fields->arena);
     free(fields);
 }
@@ -63,7 +66,7 @@ void fields_free(struct fields *fields)
 static uint32_t step_or_make(struct fields *fields, uint32_t node, struct str key)
 {
     struct fields_view *all = &fields->all;
-    uint32_t child = fields_step(fields, all, node, key);
+    uint32_t child = fields_step(fields, all, node, key, fields_ends(key));
     if (child != FIELD_NONE)
         return child;
     child = (uint32_t)all->nodes.count;
@@ -142,6 +145,21 @@ static bool leads_on(const struct fields_node *node)
     return node->slot != FIELD_NONE || node->inner;
 }
 
+static void list_paths(struct fields *fields)
+{
+    uint32_t size = 16;
+    while (size < fields->paths.count * 2)
+        size *= 2;
+    fields->by_path = mem_zalloc(size, sizeof(*fields->by_path));
+    fields->by_path_mask = size - 1;
+    for (uint32_t slot = 0; slot < fields->paths.count; slot++) {
+        uint32_t i = (uint32_t)hash_fast(fields->paths.items[slot], 0) & fields->by_path_mask;
+        while (fields->by_path[i])
+            i = (i + 1) & fields->by_path_mask;
+        fields->by_path[i] = slot + 1;
+    }
+}
+
 /* Children are made after their parents, so backwards each edge meets a child that is decided. */
 void fields_freeze(struct fields *fields)
 {
@@ -165,6 +183,7 @@ void fields_freeze(struct fields *fields)
     for (uint32_t i = 0; i < fields->edges.count; i++)
         if (leads_on(&read->nodes.items[fields->edges.items[i].child]))
             view_put(fields, read, i);
+    list_paths(fields);
     fields->frozen = true;
 }
 
@@ -173,31 +192,39 @@ uint32_t fields_descend_dotted(const struct fields *fields, const struct fields_
 {
     for (const char *dot; (dot = memchr(key.ptr, '.', key.len));) {
         size_t len = (size_t)(dot - key.ptr);
-        node = fields_step(fields, view, node, (struct str){key.ptr, len});
+        struct str segment = {key.ptr, len};
+        node = fields_step(fields, view, node, segment, fields_ends(segment));
         if (node == FIELD_NONE)
             return FIELD_NONE;
         key = (struct str){dot + 1, key.len - len - 1};
-        uint32_t child = fields_step(fields, view, node, key);
+        uint32_t child = fields_step(fields, view, node, key, fields_ends(key));
         if (child != FIELD_NONE)
             return child;
     }
     return FIELD_NONE;
 }
 
-static uint32_t find_in(const struct fields *fields, const struct fields_view *view, struct str path)
+static uint32_t find_listed(const struct fields *fields, struct str path)
 {
-    uint32_t node = fields_descend(fields, view, FIELDS_ROOT, path);
-    return node == FIELD_NONE ? FIELD_NONE : view->nodes.items[node].slot;
-}
-
-uint32_t fields_find(const struct fields *fields, struct str path)
-{
-    return find_in(fields, fields_seen(fields), path);
+    uint32_t i = (uint32_t)hash_fast(path, 0) & fields->by_path_mask;
+    for (; fields->by_path[i]; i = (i + 1) & fields->by_path_mask)
+        if (str_equal(fields->paths.items[fields->by_path[i] - 1], path))
+            return fields->by_path[i] - 1;
+    return FIELD_NONE;
 }
 
 uint32_t fields_find_named(const struct fields *fields, struct str path)
 {
-    return find_in(fields, &fields->all, path);
+    if (fields->frozen)
+        return find_listed(fields, path);
+    uint32_t node = fields_descend(fields, &fields->all, FIELDS_ROOT, path, fields_ends(path));
+    return node == FIELD_NONE ? FIELD_NONE : fields->all.nodes.items[node].slot;
+}
+
+uint32_t fields_find(const struct fields *fields, struct str path)
+{
+    uint32_t slot = fields_find_named(fields, path);
+    return slot == FIELD_NONE || !fields->frozen || fields->wanted.items[slot] ? slot : FIELD_NONE;
 }
 
 size_t fields_count(const struct fields *fields)

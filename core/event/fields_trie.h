@@ -17,7 +17,7 @@ struct fields_node {
     bool inner;    /* a longer path goes on from here */
 };
 
-/* The first and last eight bytes of a key, or what there is: up to 16 bytes that is all of it. */
+/* The first and last eight bytes of a key, or all of it and zeros: up to 16 bytes that is all of it. */
 struct fields_ends {
     uint64_t first, last;
 };
@@ -42,6 +42,8 @@ struct fields {
     VEC(bool) wanted; /* by slot */
     VEC(struct fields_edge) edges;
     struct fields_view all, read; /* read: made when frozen */
+    uint32_t *by_path;            /* made when frozen: slot + 1 by the hash of its path, at most half full */
+    uint32_t by_path_mask;
     bool frozen;
 };
 
@@ -56,34 +58,39 @@ static inline uint64_t fields_mix(uint64_t a, uint64_t b)
     return (uint64_t)product ^ (uint64_t)(product >> 64);
 }
 
+/* Of a key that eight readable bytes follow: no branch depends on its length. */
+static inline struct fields_ends fields_ends_padded(struct str key)
+{
+    struct fields_ends ends;
+    uint64_t kept = key.len < 8 ? (UINT64_C(1) << 8 * key.len) - 1 : UINT64_MAX;
+    memcpy(&ends.first, key.ptr, 8);
+    memcpy(&ends.last, key.ptr + (key.len < 8 ? 0 : key.len - 8), 8);
+    ends.first &= kept;
+    ends.last &= kept;
+    return ends;
+}
+
 static inline struct fields_ends fields_ends(struct str key)
 {
-    struct fields_ends ends = {0, 0};
-    if (key.len >= 8) {
-        memcpy(&ends.first, key.ptr, 8);
-        memcpy(&ends.last, key.ptr + key.len - 8, 8);
-    } else if (key.len >= 4) {
-        memcpy(&ends.first, key.ptr, 4);
-        memcpy(&ends.last, key.ptr + key.len - 4, 4);
-    } else if (key.len) {
-        ends.first = (uint64_t)(unsigned char)key.ptr[0] << 8 | (unsigned char)key.ptr[key.len / 2];
-        ends.last = (unsigned char)key.ptr[key.len - 1];
-    }
-    return ends;
+    char few[16] = {0};
+    if (key.len >= 8)
+        return fields_ends_padded(key);
+    if (key.len)
+        memcpy(few, key.ptr, key.len);
+    return fields_ends_padded((struct str){few, key.len});
 }
 
 /* Of the key's length and both ends only: whatever passes is compared exactly. */
 static inline uint64_t fields_hash(uint32_t node, size_t len, struct fields_ends ends)
 {
-    uint64_t context = ((uint64_t)node << 32 | (uint32_t)len) * UINT64_C(0x9e3779b97f4a7c15);
+    uint64_t context = (node + UINT64_C(1)) * UINT64_C(0x9e3779b97f4a7c15) + len;
     return fields_mix(ends.first ^ context, ends.last ^ UINT64_C(0xc2b2ae3d27d4eb4f));
 }
 
 /* The node behind one segment, or FIELD_NONE. */
 static inline uint32_t fields_step(const struct fields *fields, const struct fields_view *view, uint32_t node,
-                                   struct str key)
+                                   struct str key, struct fields_ends ends)
 {
-    struct fields_ends ends = fields_ends(key);
     uint64_t hash = fields_hash(node, key.len, ends);
     uint32_t tag = (uint32_t)(hash >> 32) | 1;
     uint64_t place;
@@ -105,9 +112,8 @@ static inline bool fields_word_has_dot(uint64_t word)
     return (word - ones) & ~word & (ones << 7);
 }
 
-static inline bool fields_has_dot(struct str key)
+static inline bool fields_has_dot(struct str key, struct fields_ends ends)
 {
-    struct fields_ends ends = fields_ends(key);
     return key.len > 16 ? memchr(key.ptr, '.', key.len) != NULL
                         : fields_word_has_dot(ends.first) || fields_word_has_dot(ends.last);
 }
@@ -116,12 +122,12 @@ static inline bool fields_has_dot(struct str key)
 uint32_t fields_descend_dotted(const struct fields *fields, const struct fields_view *view, uint32_t node,
                                struct str key);
 
-/* Of one segment or several; most keys of an event are one segment and unknown. */
+/* Of one segment or several; most keys of an event are one segment and unknown. `ends`: of the key. */
 static inline uint32_t fields_descend(const struct fields *fields, const struct fields_view *view,
-                                      uint32_t node, struct str key)
+                                      uint32_t node, struct str key, struct fields_ends ends)
 {
-    uint32_t child = fields_step(fields, view, node, key);
-    if (child != FIELD_NONE || !fields_has_dot(key))
+    uint32_t child = fields_step(fields, view, node, key, ends);
+    if (child != FIELD_NONE || !fields_has_dot(key, ends))
         return child;
     return fields_descend_dotted(fields, view, node, key);
 }

@@ -78,6 +78,9 @@ static bool all_hold(const struct match_predicate *predicate, struct subject *su
 
 static bool interned_holds(const struct match_predicate *predicate, const struct event *event)
 {
+    const struct predicate *first = &predicate->predicates[0];
+    if (predicate->count == 1 && (first->present || first->absent))
+        return (event_first(event, predicate->slot) != NULL) == first->present;
     struct subject few[8], *subjects = few;
     size_t count = 0, at = 0;
     for (const struct event_value *v = event_first(event, predicate->slot); v; v = event_next(event, v))
