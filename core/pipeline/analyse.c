@@ -45,6 +45,8 @@ struct analyst *analyst_new(const struct analyst_options *options, struct err *e
     struct analyst *analyst = mem_zalloc(1, sizeof(*analyst));
     const struct ai_settings *settings = options->settings;
     analyst->options = *options;
+    if (settings && options->gather_limit_ns == 0)
+        analyst->options.gather_limit_ns = settings->gather_limit_ns;
     analyst->provider = options->provider;
     analyst->loop_timers = lua_timers_loop(options->loop);
     analyst->timers = analyst_timers(analyst);

@@ -22,6 +22,7 @@ struct ai_settings {
     void *make_context;
     size_t queue_capacity;   /* jobs in memory, each stage */
     int64_t breaker_open_ns; /* its first wait */
+    int64_t gather_limit_ns; /* as in the analyst's options */
 };
 /* Whether analyses by a model are wanted at all. `settings` may be NULL. */
 bool ai_has_model(const struct ai_settings *settings);

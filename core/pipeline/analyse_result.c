@@ -113,6 +113,7 @@ static void keep_answer(struct analysis *analysis, struct str agents, struct str
     buf_puts(&out, ",\"analysis\":");
     buf_put(&out, answer);
     buf_json_kint(&out, "verdict", checked->verdict);
+    buf_json_kint(&out, "claims", checked->claims);
     buf_json_kdouble(&out, "confidence", checked->confidence);
     buf_json_kint(&out, "severity_suggestion", checked->severity_suggestion);
     buf_json_kbool(&out, "injection", analysis->errand->injection);
@@ -155,17 +156,19 @@ bool analysis_result_kept(struct analysis *analysis, struct str text)
 {
     struct errand *errand = analysis->errand;
     struct json *json = view_parse(text);
-    int64_t verdict, suggestion;
+    int64_t verdict, suggestion, claims;
     struct str model;
     bool ok = json_kind(json_get(json, "agents")) == JSON_KIND_OBJECT &&
               json_kind(json_get(json, "analysis")) == JSON_KIND_OBJECT &&
               json_get_int(json, "verdict", &verdict) && verdict >= 0 && verdict <= ANSWER_NOT_EVALUABLE &&
+              json_get_int(json, "claims", &claims) && claims >= 0 && claims <= ANSWER_CLAIMS_MAX &&
               json_get_double(json, "confidence", &errand->answer.confidence) &&
               json_get_int(json, "severity_suggestion", &suggestion) && suggestion >= -1 && suggestion <= 4 &&
               json_get_bool(json, "injection", &errand->injection) && json_get_str(json, "model", &model);
     if (ok) {
         errand->cached = errand->answered = true;
         errand->answer.verdict = (enum answer_verdict)verdict;
+        errand->answer.claims = (unsigned)claims;
         errand->answer.severity_suggestion = (int)suggestion;
         errand->answer.injection_suspected = errand->injection;
         errand->agent_analyses = printed(json_get(json, "agents"), errand->arena);
