@@ -7,7 +7,8 @@ hundreds of requests at once. It answers by the schema of the request and cites 
     POST /v1/chat/completions   as a model
     POST /mode                  {"mode": "429", "retry_after": 2, "delay": 0.5, "times": 3}
                                 `times`: so many requests, then "ok" again (absent: until changed)
-    GET  /requests              the bodies received, in order: [{"mode", "authorization", "body"}]
+    GET  /requests              the bodies received, in order: [{"at", "mode", "authorization", "body"}], `at` in
+                                seconds of a clock that does not jump
     DELETE /requests            forgets them and the counts
     GET  /stats                 {"requests", "in_flight", "max_in_flight", "modes": {...}}
 
@@ -38,9 +39,11 @@ import asyncio
 import json
 import re
 import sys
+import time
 
 LINE = re.compile(r"^(E\d+) ([^\s=]+)(?: \[untrusted\])? = (.*)$", re.M)
 QUOTED = re.compile(r'^"((?:[^"\\]|\\.)*)"')
+QUOTED_BEGINNING = re.compile(r'(?:[^"\\]|\\.){0,60}')  # never half an escape
 TECHNIQUE = re.compile(r"\bT\d{4}(?:\.\d{3})?\b")
 STATUSES = {"429": "Too Many Requests", "500": "Internal Server Error", "503": "Service Unavailable",
             "401": "Unauthorized", "400": "Bad Request"}
@@ -92,7 +95,8 @@ class Prompt:
             return "No evidence was given.", []
         number, path, value = self.lines[index % len(self.lines)]
         quoted = QUOTED.match(value)
-        text = f'{path} is "{quoted.group(1)}".' if quoted and quoted.group(1) else f"{path} is set."
+        beginning = QUOTED_BEGINNING.match(quoted.group(1)).group() if quoted else ""
+        text = f'{path} is "{beginning}".' if beginning else f"{path} is set."
         if mode == "misquote":
             text = f'{path} is "what nobody ever wrote".'
         if mode == "injected":
@@ -223,7 +227,7 @@ async def as_model(state, headers, raw):
     except ValueError:
         return reply(400, {"error": {"message": "no JSON"}}, "Bad Request")
     mode = state.next_mode(headers.get("x-model-mode"))
-    state.requests.append({"mode": mode, "authorization": headers.get("authorization"), "body": body})
+    state.requests.append({"at": time.monotonic(), "mode": mode, "authorization": headers.get("authorization"), "body": body})
     if state.key and headers.get("authorization") != f"Bearer {state.key}":
         return reply(401, {"error": {"message": "wrong key"}}, "Unauthorized")
     if mode in STATUSES:
