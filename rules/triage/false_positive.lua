@@ -1,0 +1,205 @@
+-- How likely a threat is a false alarm: a score from 0 (real) to 1 (nothing), as a base plus signed weights with
+-- reasons that add up to it. What is measured counts: analysts' verdicts, allow-lists, addresses. What is missing is
+-- neutral, never benign; what a stranger can write, such as a name in a user agent, never helps alone.
+local facts = require "triage.facts"
+
+-- Before anything is known of a threat. Noisy types begin in the middle, clear ones below it.
+local bases = {
+  bot_traffic = 0.45, proxy_network = 0.4, device_compromise = 0.25, anomaly_detection = 0.45, rate_limit_breach = 0.45,
+  geo_anomaly = 0.4,
+}
+
+local weight_of_rule, weight_of_entity = 0.35, 0.25
+local prior = 4 -- so many undecided verdicts stand against each that was given: few verdicts move little
+
+local function two(number)
+  return math.floor(number * 100 + 0.5) / 100
+end
+
+local function counts_of(table_of)
+  local counts = facts.table(table_of)
+  local benign = (facts.number(counts.false_positive) or 0) + (facts.number(counts.benign_true_positive) or 0)
+  local real = facts.number(counts.true_positive) or 0
+  return math.max(0, benign), math.max(0, real)
+end
+
+-- -1 (always real) to 1 (always nothing), drawn towards 0 while there are few verdicts.
+local function leaning(benign, real)
+  return (benign - real) / (benign + real + prior)
+end
+
+local function verdict_indicators(context, add)
+  local verdicts = facts.table(context.verdicts)
+  local benign, real = counts_of(verdicts.rule)
+  if benign + real > 0 then
+    add("verdicts_rule", leaning(benign, real) * weight_of_rule,
+        string.format("analysts found %d of %d threats of this rule to be nothing", benign, benign + real))
+  end
+  local most, entity, of_benign, of_real = 0, nil, 0, 0
+  for name, counts in pairs(facts.table(verdicts.entities)) do
+    local b, r = counts_of(counts)
+    local lean = leaning(b, r)
+    if math.abs(lean) > math.abs(most) then most, entity, of_benign, of_real = lean, name, b, r end
+  end
+  if entity then
+    add("verdicts_entity", most * weight_of_entity,
+        string.format("of those about %s, %d of %d were nothing", facts.brief(entity, 60), of_benign,
+                      of_benign + of_real))
+  end
+  return benign + real + of_benign + of_real
+end
+
+-- An entry counts for its customer and rule only, and until its date.
+local function holds(entry, threat, now)
+  local rule = facts.text(facts.table(threat.rule).id)
+  if facts.text(entry.customer) and entry.customer ~= threat.customer_name then return false end
+  if facts.text(entry.rule) and entry.rule ~= rule then return false end
+  local expires = facts.text(entry.expires)
+  if expires and expires ~= "" then
+    local at = #expires == 10 and time.parse(expires .. "T23:59:59Z", "rfc3339") or nil
+    return at ~= nil and now ~= nil and now <= at
+  end
+  return true
+end
+
+local function allowed(threat, context, add)
+  local now = facts.number(context.now)
+  for _, entity in ipairs(facts.entities(threat)) do
+    local entry = list "allowlist":get(entity.text) or list "allowlist":get(entity.value)
+    if entry and holds(entry, threat, now) then
+      local address = entity.field:match("%.ip$") ~= nil
+      add("allowlist", address and 0.3 or 0.15, facts.brief(entity.text, 60) .. " is on the allow-list: " ..
+          facts.brief(entry.reason or "no reason given"))
+      return
+    end
+  end
+end
+
+local function crawler_names()
+  return { "googlebot", "bingbot", "applebot", "duckduckbot", "yandexbot", "baiduspider", "facebookexternalhit" }
+end
+
+-- A crawler is one when its name and its address agree; a name alone is what a liar would write.
+local function crawler(threat, add)
+  local agent = (facts.first(threat, "user_agent.original") or ""):lower()
+  if agent == "" then return end
+  local address = facts.first(threat, "source.ip") or facts.first(threat, "client.ip")
+  local range = address and list "crawler_ranges":get(address)
+  local expected = range and (facts.text(range.agent) or ""):lower() or ""
+  if expected ~= "" and agent:find(expected, 1, true) then
+    add("verified_crawler", 0.4, facts.brief(range.name or expected) .. " from an address of its operator")
+    return
+  end
+  for _, name in ipairs(crawler_names()) do
+    if agent:find(name, 1, true) then
+      add("claimed_crawler", -0.2, "it calls itself " .. name ..
+          (address and " but does not come from there" or ", and no address says so"))
+      return
+    end
+  end
+end
+
+local function intel(threat, add)
+  local first = facts.table(facts.table(threat.intel_matches)[1])
+  if facts.text(first.indicator) then
+    add("intel", -0.25, facts.brief(first.indicator, 60) .. " stands in the list " .. facts.brief(first.list or "?"))
+  end
+end
+
+local function volume(threat, add)
+  local count = facts.number(threat.event_count)
+  if count and count >= 1000 then
+    add("volume", -0.1, string.format("%d events are more than a slip", math.floor(count)))
+  end
+end
+
+local function manipulated(context, add)
+  local findings = facts.table(facts.table(context.manipulation).findings)
+  if #findings > 0 then
+    add("manipulation", -0.2, "somebody may bend the picture, so what speaks for nothing counts less")
+  end
+end
+
+local function sentence(score, indicators)
+  local words = score >= 0.7 and "It is probably nothing" or score <= 0.35 and "It is probably real"
+                or "A person should decide"
+  local strongest
+  for _, one in ipairs(indicators) do
+    if one.name ~= "limit" and (not strongest or math.abs(one.weight) > math.abs(strongest.weight)) then
+      strongest = one
+    end
+  end
+  return strongest and words .. ": " .. strongest.reason .. "." or words .. ": nothing is known for or against it."
+end
+
+return policy {
+  name = "false_positive",
+  decide = function(threat, context)
+    local base = bases[facts.text(threat.threat_type) or ""] or 0.4
+    local indicators, score = {}, base
+    local function add(name, weight, reason)
+      weight = two(weight)
+      if weight == 0 then return end
+      indicators[#indicators + 1] = { name = name, weight = weight, reason = reason }
+      score = score + weight
+    end
+    local decided = verdict_indicators(context, add)
+    allowed(threat, context, add)
+    crawler(threat, add)
+    intel(threat, add)
+    volume(threat, add)
+    manipulated(context, add)
+    score = two(score)
+    local limited = math.max(0, math.min(1, score))
+    if limited ~= score then add("limit", limited - score, "a score lies between 0 and 1") end
+    score = limited
+    local confidence = two(math.min(0.95, 0.2 + 0.1 * #indicators + 0.5 * decided / (decided + 10)))
+    return {
+      score = score, confidence = #indicators == 0 and 0 or confidence, base = base, indicators = indicators,
+      recommendation = score >= 0.7 and "likely_false_positive" or score <= 0.35 and "likely_real_threat" or "needs_review",
+      explanation = sentence(score, indicators),
+    }
+  end,
+  tests = {
+    { "nothing is known: neutral", threat = { threat_type = "bot_traffic" },
+      expect = { score = 0.45, confidence = 0, base = 0.45, indicators = {}, recommendation = "needs_review" } },
+    { "a few verdicts move little", threat = { threat_type = "geo_anomaly" },
+      context = { verdicts = { rule = { false_positive = 1 }, entities = {} } },
+      expect = { score = 0.47, indicators = { { name = "verdicts_rule", weight = 0.07 } } } },
+    { "many verdicts move a lot", threat = { threat_type = "geo_anomaly" },
+      context = { verdicts = { rule = { false_positive = 96 }, entities = { ["user.name:ana"] = { false_positive = 30 } } } },
+      expect = { score = 0.96, recommendation = "likely_false_positive" } },
+    { "true positives speak against a false alarm", threat = { threat_type = "geo_anomaly" },
+      context = { verdicts = { rule = { true_positive = 96 } } }, expect = { score = 0.06, recommendation = "likely_real_threat" } },
+    { "a crawler by name and address",
+      threat = { threat_type = "bot_traffic", evidence = { { id = "E1", context = {
+        ["user_agent.original"] = "Mozilla/5.0 (compatible; Googlebot/2.1)", ["source.ip"] = "66.249.66.1" } } } },
+      lists = { crawler_ranges = { ["66.249.64.0/19"] = { name = "Googlebot", agent = "googlebot" } } },
+      expect = { score = 0.85, indicators = { { name = "verified_crawler", weight = 0.4 } } } },
+    { "the name alone is suspicious",
+      threat = { threat_type = "bot_traffic", evidence = { { id = "E1", context = {
+        ["user_agent.original"] = "Googlebot/2.1", ["source.ip"] = "203.0.113.9" } } } },
+      lists = { crawler_ranges = { ["66.249.64.0/19"] = { name = "Googlebot", agent = "googlebot" } } },
+      expect = { score = 0.25, indicators = { { name = "claimed_crawler", weight = -0.2 } } } },
+    { "the address alone proves nothing",
+      threat = { threat_type = "bot_traffic", evidence = { { id = "E1", context = {
+        ["user_agent.original"] = "curl/8", ["source.ip"] = "66.249.66.1" } } } },
+      lists = { crawler_ranges = { ["66.249.64.0/19"] = { name = "Googlebot", agent = "googlebot" } } },
+      expect = { score = 0.45, indicators = {} } },
+    { "an allow-list entry for another customer or past its date does not count",
+      threat = { customer_name = "globex", entities = { "source.ip:192.0.2.10", "user.name:ana" } }, context = { now = 1800000000 },
+      lists = { allowlist = { ["192.0.2.10"] = { customer = "acme" }, ["user.name:ana"] = { expires = "2026-01-31" } } },
+      expect = { score = 0.4, indicators = {} } },
+    { "an allow-list entry that holds",
+      threat = { customer_name = "acme", entities = { "source.ip:192.0.2.10" } }, context = { now = 1800000000 },
+      lists = { allowlist = { ["192.0.2.10"] = { customer = "acme", reason = "our scanner", expires = "2030-01-01" } } },
+      expect = { score = 0.7, recommendation = "likely_false_positive" } },
+    { "below 0 there is nothing",
+      threat = { threat_type = "device_compromise", event_count = "5000", intel_matches = { { indicator = "203.0.113.66", list = "intel_ips" } } },
+      context = { manipulation = { findings = { { name = "x" } } } },
+      expect = { score = 0, indicators = { { name = "intel" }, { name = "volume" }, { name = "manipulation" }, { name = "limit", weight = 0.3 } } } },
+    { "an empty threat, and nonsense in every place", threat = { evidence = 7, entities = "x", event_count = {}, intel_matches = { 3 } },
+      context = { verdicts = { rule = { false_positive = "many" }, entities = { a = 5 } }, manipulation = 3, now = "soon" },
+      expect = { score = 0.4, indicators = {} } },
+  },
+}

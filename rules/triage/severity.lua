@@ -1,0 +1,111 @@
+-- How bad a threat is: a score from 0 to 100 of named parts that add up to it, and the severity that follows from it.
+-- The rule's severity is the floor; the engine holds that, whatever stands here.
+local facts = require "triage.facts"
+
+local base = { 10, 30, 50, 75, 95 } -- by level
+local least = { 0, 25, 45, 65, 85 } -- the score from which a level holds
+local asset_points = { critical = 15, high = 10, medium = 3, low = 0 }
+
+local function asset_part(context)
+  local best, name
+  for entity, about in pairs(facts.table(context.assets)) do
+    local points = asset_points[(facts.text(facts.table(about).criticality) or ""):lower()]
+    if points and (not best or points > best) then best, name = points, entity end
+  end
+  if best and best > 0 then
+    return { name = "asset", value = best, reason = facts.brief(name) .. " is important to its owner" }
+  end
+end
+
+local function volume_part(threat)
+  local count = facts.number(threat.event_count)
+  if not count or count < 10 then return end
+  local points = math.min(10, math.floor(2 * math.log(count, 10) + 0.5))
+  return { name = "volume", value = points, reason = string.format("%d events belong to it", math.floor(count)) }
+end
+
+local function intel_part(threat)
+  local best, about = 0, nil
+  for _, match in ipairs(facts.table(threat.intel_matches)) do
+    local attributes = facts.table(facts.table(match).attributes)
+    local sure = facts.number(attributes.confidence) or 50
+    local points = math.floor(math.max(0, math.min(100, sure)) * 0.2 + 0.5)
+    if points > best then best, about = points, facts.table(match) end
+  end
+  if about then
+    return { name = "intel", value = best,
+             reason = facts.brief(about.indicator) .. " stands in the list " .. facts.brief(about.list) }
+  end
+end
+
+local function manipulation_part(context)
+  local findings = facts.table(facts.table(context.manipulation).findings)
+  if #findings == 0 then return end
+  return { name = "manipulation", value = 10,
+           reason = "somebody may bend the picture: " .. facts.brief(facts.table(findings[1]).name) }
+end
+
+-- Only a well-founded doubt takes something off, and never more than a level's worth.
+local function doubt_part(context)
+  local doubt = facts.table(context.false_positive)
+  local score, sure = facts.number(doubt.score) or 0.5, facts.number(doubt.confidence) or 0
+  local points = math.floor(math.max(0, score - 0.5) * sure * 40 + 0.5)
+  if points > 0 then
+    return { name = "false_positive", value = -points,
+             reason = string.format("a false alarm with a likelihood of %.2f", score) }
+  end
+end
+
+local function level_of(score)
+  for level = 5, 1, -1 do
+    if score >= least[level] then return level end
+  end
+  return 1
+end
+
+return policy {
+  name = "severity",
+  decide = function(threat, context)
+    local floor = facts.level(threat.severity_floor) or facts.level(threat.severity)
+    if not floor then error("the threat has no severity") end
+    local parts = { { name = "rule_severity", value = base[floor], reason = "the rule says " .. facts.names[floor] } }
+    local function add(part)
+      if part then parts[#parts + 1] = part end
+    end
+    add(asset_part(context))
+    add(volume_part(threat))
+    add(intel_part(threat))
+    add(manipulation_part(context))
+    add(doubt_part(context))
+    local score = 0
+    for _, part in ipairs(parts) do score = score + part.value end
+    if score > 100 then
+      add { name = "limit", value = 100 - score, reason = "100 is the most there is" }
+      score = 100
+    end
+    return { severity = facts.names[math.max(floor, level_of(score))], parts = parts }
+  end,
+  tests = {
+    { "nothing is known: the rule's word",
+      threat = { severity = "HIGH", severity_floor = "HIGH" },
+      expect = { severity = "HIGH", parts = { { name = "rule_severity", value = 75 } } } },
+    { "a domain controller makes it critical",
+      threat = { severity_floor = "HIGH", event_count = 1 },
+      context = { assets = { ["host.name:dc01"] = { criticality = "critical" } } },
+      expect = { severity = "CRITICAL", parts = { { value = 75 }, { name = "asset", value = 15 } } } },
+    { "parts that are too many are cut at 100",
+      threat = { severity_floor = "CRITICAL", event_count = 100000, intel_matches = { { list = "l", indicator = "x", attributes = { confidence = "100" } } } },
+      context = { assets = { a = { criticality = "critical" } }, manipulation = { findings = { { name = "n" } } } },
+      expect = { severity = "CRITICAL",
+                 parts = { { value = 95 }, { value = 15 }, { value = 10 }, { value = 20 }, { value = 10 }, { name = "limit", value = -50 } } } },
+    { "doubt lowers the score, not the severity below the rule's",
+      threat = { severity_floor = "MEDIUM" }, context = { false_positive = { score = 1, confidence = 1 } },
+      expect = { severity = "MEDIUM", parts = { { value = 50 }, { name = "false_positive", value = -20 } } } },
+    { "without a floor the severity counts", threat = { severity = "low" }, expect = { severity = "LOW" } },
+    { "numbers as texts, lists and nonsense",
+      threat = { severity_floor = "LOW", event_count = "1000", intel_matches = { 5, "x", { attributes = 7, indicator = { 1 } } } },
+      context = { assets = { a = 5, b = { criticality = { "high" } } }, false_positive = "yes", manipulation = { findings = "x" } },
+      expect = { severity = "MEDIUM", parts = { { value = 30 }, { name = "volume", value = 6 }, { name = "intel", value = 10 } } } },
+    { "an empty threat is an error: the default says what the rule said", threat = {}, expect = { error = true } },
+  },
+}

@@ -1,0 +1,40 @@
+-- Names for what happened. The engine keeps the records and their times; nothing is added here.
+local facts = require "triage.facts"
+
+local function event_title(item)
+  local context = facts.table(facts.table(item).context)
+  local action = facts.text(context["event.action"]) or facts.text(context["event.code"])
+  local who = facts.text(context["user.name"]) or facts.text(context["source.ip"]) or facts.text(context["host.name"])
+  if action and who then return facts.brief(who) .. ": " .. facts.brief(action) end
+  if action or who then return facts.brief(action or who) end
+  return "An event of the threat"
+end
+
+return policy {
+  name = "timeline",
+  decide = function(threat)
+    local rule = facts.table(threat.rule)
+    local titles = {
+      first_seen = "First event of the threat",
+      last_seen  = "Latest event of the threat",
+      created    = "Raised by " .. facts.brief(rule.title or rule.id or "a rule"),
+      note       = "Note of an analyst",
+      change     = "Changed",
+    }
+    for _, item in ipairs(facts.table(threat.evidence)) do
+      local id = facts.text(facts.table(item).id)
+      if id then titles[id] = event_title(item) end
+    end
+    return { titles = titles }
+  end,
+  tests = {
+    { "events are named by who did what",
+      threat = { rule = { id = "r", title = "Repeated prompts" },
+                 evidence = { { id = "E1", context = { ["event.action"] = "push", ["user.name"] = "ana" } } } },
+      expect = { titles = { created = "Raised by Repeated prompts", E1 = "ana: push" } } },
+    { "an empty threat has its common names", threat = {}, expect = { titles = { created = "Raised by a rule" } } },
+    { "lists and numbers in place of texts",
+      threat = { evidence = { { id = "E1", context = { ["event.action"] = { "a", "b" }, ["user.name"] = 17 } }, 5 } },
+      expect = { titles = { E1 = "17" } } },
+  },
+}
