@@ -21,11 +21,17 @@ static void give(struct apply *a, uint32_t slot, const struct value *value)
     made->value = *value;
 }
 
-static void give_converted(struct apply *a, struct value value)
+/* Another value of the event, under the step's path and `as`. */
+static void give_copy(struct apply *a, uint32_t from)
 {
-    if (a->step->as != AS_RAW && !source_convert(a->step->as, a->arena, &value))
+    struct event_value *made = event_chain_append(a->event, a->arena);
+    if (!made)
+        return;
+    made->slot = a->step->slot;
+    made->next = a->number;
+    made->value = a->event->values[from - 1].value;
+    if (a->step->as != AS_RAW && !source_convert(a->step->as, a->arena, &made->value))
         a->event->quality |= QUALITY_CONVERT;
-    give(a, a->step->slot, &value);
 }
 
 /* Index + 1 of the first value from `at` on that is not null, or 0. Indexes, because values move as they
@@ -50,7 +56,7 @@ static void apply_first(struct apply *a)
         if (!present_from(a->event, at))
             continue;
         for (; at; at = a->event->values[at - 1].next)
-            give_converted(a, a->event->values[at - 1].value);
+            give_copy(a, at);
         return;
     }
 }
@@ -74,7 +80,10 @@ static void apply_join(struct apply *a)
         memcpy(end, parts[i].ptr, parts[i].len);
         end += parts[i].len;
     }
-    give_converted(a, value_string((struct str){text, len}));
+    struct value joined = value_string((struct str){text, len});
+    if (step->as != AS_RAW && !source_convert(step->as, a->arena, &joined))
+        a->event->quality |= QUALITY_CONVERT;
+    give(a, step->slot, &joined);
 }
 
 static void apply_values(struct apply *a)
@@ -160,6 +169,18 @@ static void apply_number(struct apply *a, const struct source_map *map, uint32_t
     apply_step(a);
 }
 
+/* Set 0 is in *todo from the start, so that slots which no step reads need no question. */
+static void collect_steps(const struct source_index *index, const struct event *event, uint64_t *todo)
+{
+    for (uint32_t i = 0; i < event->count; i++) {
+        uint32_t slot = event->values[i].slot;
+        uint32_t set = slot < index->slot_count ? index->set_of[slot] : 0;
+        const uint64_t *steps = &index->sets[set * (size_t)index->words];
+        for (uint32_t w = 0; w < index->words; w++)
+            todo[w] |= steps[w];
+    }
+}
+
 /* Every step, unless the index knows which ones have something to read. */
 static void apply_steps(const struct source_map *map, struct apply *a, bool whole)
 {
@@ -172,12 +193,7 @@ static void apply_steps(const struct source_map *map, struct apply *a, bool whol
         return;
     }
     memcpy(todo, index->sets, index->words * sizeof(*todo));
-    for (uint32_t i = 0; i < a->event->count; i++) {
-        uint32_t slot = a->event->values[i].slot;
-        uint32_t set = slot < index->slot_count ? index->set_of[slot] : 0;
-        for (uint32_t w = 0; set && w < index->words; w++)
-            todo[w] |= index->sets[set * (size_t)index->words + w];
-    }
+    collect_steps(index, a->event, todo);
     for (uint32_t w = 0; w < index->words; w++)
         for (; todo[w]; todo[w] &= todo[w] - 1)
             apply_number(a, map, w * 64 + (uint32_t)__builtin_ctzll(todo[w]));

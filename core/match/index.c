@@ -299,10 +299,12 @@ void index_build(struct matcher *matcher, const struct prior *prior, const struc
 {
     struct builder b = {.matcher = matcher, .index = &matcher->index, .prior = prior};
     matcher->index.slots = arena_zalloc(matcher->arena, matcher->slot_count * sizeof(struct slot_index));
+    matcher->index.used = arena_zalloc(matcher->arena, (matcher->slot_count + 63) / 64 * sizeof(uint64_t));
     matcher->index.bytes = matcher->slot_count * sizeof(struct slot_index);
     for (size_t i = 0; i < matcher->predicate_count; i++) {
-        struct slot_index *slot = &matcher->index.slots[matcher->predicates[i].slot];
-        slot->used = true;
+        uint32_t number = matcher->predicates[i].slot;
+        struct slot_index *slot = &matcher->index.slots[number];
+        matcher->index.used[number / 64] |= UINT64_C(1) << number % 64;
         if (witnesses[i].count == 0)
             continue;
         slot->classes |= classes_of(matcher, &witnesses[i]);

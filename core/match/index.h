@@ -40,11 +40,11 @@ struct slot_index {
     uint32_t direct, direct_count;   /* predicates in index.lists */
     uint32_t present, present_count; /* the same */
     uint32_t prefixes, prefix_count; /* network widths in index.lists: bits, + 256 for IPv4 */
-    bool used;                       /* some predicate reads it */
 };
 
 struct index {
     struct slot_index *slots;
+    uint64_t *used; /* a bit per slot: some predicate reads it */
     uint64_t *bloom;
     unsigned bloom_shift, key_shift;
     uint32_t key_mask;

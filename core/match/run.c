@@ -73,7 +73,7 @@ void match_stats(const struct matcher *matcher, const struct match_scratch *scra
                                   .predicates = matcher->predicate_count,
                                   .index_bytes = matcher->index.bytes};
     for (size_t i = 0; i < matcher->slot_count; i++)
-        stats->fields += matcher->index.slots[i].used;
+        stats->fields += matcher->index.used[i / 64] >> i % 64 & 1;
     for (size_t i = 0; i < matcher->rule_count; i++)
         stats->always += matcher->always[i];
     if (!scratch)

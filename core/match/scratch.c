@@ -89,10 +89,11 @@ void scratch_begin(struct match_scratch *s, const struct event *event)
     s->judge.budget = s->budget;
     s->judge.regex_budget = s->regex_budget;
     grow_subjects(s, event->count);
-    size_t used = 0, bytes = 0;
+    size_t used = 0, bytes = 0, slot_count = s->matcher->slot_count;
+    const uint64_t *slots_used = s->matcher->index.used;
     for (uint32_t i = 0; i < event->count; i++) {
         const struct event_value *value = &event->values[i];
-        if (value->slot >= s->matcher->slot_count || !s->matcher->index.slots[value->slot].used)
+        if (value->slot >= slot_count || !(slots_used[value->slot / 64] >> value->slot % 64 & 1))
             continue;
         struct subject *subject = &s->subjects[used++];
         subject_init(subject, &value->value);
