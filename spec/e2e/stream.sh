@@ -13,7 +13,7 @@ watch() { "$TOP/tools/watch" --url "$URL" --seconds "$PATIENCE" "$@"; }
 lines_in() { [ "$(wc -l <"$1")" -ge "$2" ]; }
 
 first=$(single ana)
-watch --count 3 >"$WORK/live" 2>"$WORK/live.err" &
+watch --types initial_batch,new_threat --count 3 >"$WORK/live" 2>"$WORK/live.err" &
 LIVE=$!
 STARTED+=("$LIVE")
 wait_for lines_in "$WORK/live" 1
@@ -37,7 +37,7 @@ check "e2e: then every new one, in order" new_threats_follow
 it_resumes() {
   local cursor
   cursor=$(sed -n 2p "$WORK/live" | jq -r .cursor)
-  watch --count 1 --query "resume=$cursor" >"$WORK/resumed"
+  watch --types new_threat --count 1 --query "resume=$cursor" >"$WORK/resumed"
   jq -e --arg id "$third" '.type == "new_threat" and .data.id == $id' "$WORK/resumed"
 }
 check "e2e: a client that comes back with its cursor gets what it missed" it_resumes
@@ -80,7 +80,7 @@ check "e2e: a page of another origin is not upgraded" foreign_pages_are_kept_out
 
 the_cursor_survives_a_restart() {
   local cursor=$1
-  watch --count 1 --query "resume=$cursor" >"$WORK/after"
+  watch --types new_threat --count 1 --query "resume=$cursor" >"$WORK/after"
   jq -e --arg id "$third" '.data.id == $id' "$WORK/after"
 }
 cursor=$(sed -n 2p "$WORK/live" | jq -r .cursor)
