@@ -6,19 +6,23 @@
 
 _Static_assert(JSON_SIMD_SPILL <= JSON_TAPE_PADDING, "what json_scan_begin asks for holds the spill");
 
-bool json_scan_escapes(struct json_scan *scan, struct str *s)
+const char *json_scan_spaces(const char *begin, const char *end)
 {
-    if (scan->escape < s->ptr) {
-        scan->escape = memchr(s->ptr, '\\', (size_t)(scan->end - s->ptr));
+    while (*end == ' ' || *end == '\n' || *end == '\t' || *end == '\r')
+        end--;
+    return *end == '"' && end >= begin ? end : NULL;
+}
+
+struct str json_scan_escapes(struct json_scan *scan, struct str s)
+{
+    if (scan->escape < s.ptr) {
+        scan->escape = memchr(s.ptr, '\\', (size_t)(scan->end - s.ptr));
         scan->escape = scan->escape ? scan->escape : scan->end;
     }
-    if (scan->escape >= s->ptr + s->len)
-        return true;
-    const char *end = json_simd_unescape(scan->simd, s->ptr, scan->room);
-    if (!end)
-        return false;
-    *s = (struct str){scan->room, (size_t)(end - scan->room)};
-    return true;
+    if (scan->escape >= s.ptr + s.len)
+        return s;
+    const char *end = json_simd_unescape(scan->simd, s.ptr, scan->room);
+    return end ? (struct str){scan->room, (size_t)(end - scan->room)} : (struct str){NULL, 0};
 }
 
 static bool is_digit(char c)

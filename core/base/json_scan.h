@@ -32,20 +32,22 @@ static inline char json_scan_byte(const struct json_scan *scan, const uint32_t *
     return scan->text[*mark];
 }
 
-/* The rest of json_scan_string where a backslash may be inside. */
-bool json_scan_escapes(struct json_scan *scan, struct str *s);
+/* The rest of json_scan_string: spaces before the next mark, and a string that may hold a backslash. */
+const char *json_scan_spaces(const char *begin, const char *end);
+struct str json_scan_escapes(struct json_scan *scan, struct str s);
 
-/* The string or key at a mark where a quote stands. Its other quote is the last byte before the next mark
- * that is not a space. */
-static inline bool json_scan_string(struct json_scan *scan, const uint32_t *mark, struct str *out)
+/* The string or key at a mark where a quote stands; ptr NULL: no. Its other quote is the last byte before the
+ * next mark that is not a space. */
+static inline struct str json_scan_string(struct json_scan *scan, const uint32_t *mark)
 {
     const char *begin = scan->text + mark[0] + 1, *end = scan->text + mark[1] - 1;
-    while (*end == ' ' || *end == '\n' || *end == '\t' || *end == '\r')
-        end--;
-    if (*end != '"' || end < begin)
-        return false;
-    *out = (struct str){begin, (size_t)(end - begin)};
-    return scan->escape >= end || json_scan_escapes(scan, out);
+    if (__builtin_expect(*end != '"' || end < begin, 0)) {
+        end = json_scan_spaces(begin, end);
+        if (!end)
+            return (struct str){NULL, 0};
+    }
+    struct str s = {begin, (size_t)(end - begin)};
+    return __builtin_expect(scan->escape >= end, 1) ? s : json_scan_escapes(scan, s);
 }
 
 struct json_scalar {

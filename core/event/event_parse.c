@@ -151,7 +151,7 @@ static void walk_object(struct walk *w, size_t at, uint32_t node)
     size_t end = json_end(w->c, at);
     for (size_t i = json_enter(w->c, at); i < end && !w->full; i = json_skip(w->c, i)) {
         struct str key = json_string(w->c, i);
-        uint32_t child = fields_descend(w->fields, w->view, node, key, fields_ends(key));
+        uint32_t child = fields_descend(w->fields, w->view, node, key);
         i++;
         if (child != FIELD_NONE)
             walk_value(w, i, child);
@@ -235,13 +235,14 @@ static int parse_view(struct event_parser *parser, const struct source_text *tex
 /* What has no escapes stays in the record's text; the rest is kept in one piece. */
 static struct event *event_of_scan(const struct event_scan *scan, const char *room)
 {
-    struct event *event = event_chain_new(scan->arena, scan->fields, scan->count + ROOM_FOR_MAP);
+    uint32_t count = (uint32_t)(scan->next - scan->values);
+    struct event *event = event_chain_new(scan->arena, scan->fields, count + ROOM_FOR_MAP);
     size_t used = (size_t)(scan->json.room - room);
     char *kept = used ? arena_alloc(scan->arena, used) : NULL;
     if (used)
         memcpy(kept, room, used);
-    event->count = scan->count;
-    for (uint32_t i = 0; i < scan->count; i++) {
+    event->count = count;
+    for (uint32_t i = 0; i < count; i++) {
         event->values[i] = scan->values[i];
         struct value *value = &event->values[i].value;
         uintptr_t offset = (uintptr_t)value->text.ptr - (uintptr_t)room;

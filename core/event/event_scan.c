@@ -8,7 +8,7 @@ static uint32_t slot_of(const struct event_scan *s, uint32_t node)
 
 static struct value *take(struct event_scan *s, uint32_t slot)
 {
-    struct event_value *taken = &s->values[s->count++];
+    struct event_value *taken = s->next++;
     taken->slot = slot;
     return &taken->value;
 }
@@ -45,9 +45,9 @@ static const uint32_t *scan_scalar(struct event_scan *s, const uint32_t *at, uin
 
 static inline const uint32_t *scan_string(struct event_scan *s, const uint32_t *at, uint32_t node)
 {
-    struct str text;
     uint32_t slot = slot_of(s, node);
-    if (!json_scan_string(&s->json, at, &text))
+    struct str text = json_scan_string(&s->json, at);
+    if (!text.ptr)
         return NULL;
     if (slot == FIELD_NONE)
         return at + 1;
@@ -57,6 +57,12 @@ static inline const uint32_t *scan_string(struct event_scan *s, const uint32_t *
     if (text.ptr == s->json.room)
         s->json.room += text.len;
     return at + 1;
+}
+
+/* Not inlined: the loop over an object's members keeps its own in registers. */
+static __attribute__((noinline)) uint32_t descend(const struct event_scan *s, uint32_t node, struct str key)
+{
+    return fields_descend_padded(s->fields, s->view, node, key);
 }
 
 /* Called back by scan_value; the scan's depth bounds the recursion. */
@@ -103,14 +109,12 @@ static const uint32_t *scan_object(struct event_scan *s, const uint32_t *at, uin
     if (node != FIELD_NONE && !s->view->nodes.items[node].inner)
         node = FIELD_NONE;
     for (;; at++) {
-        struct str key;
-        uint32_t child = FIELD_NONE;
-        if (json_scan_byte(&s->json, at) != '"' || !json_scan_string(&s->json, at, &key) ||
-            json_scan_byte(&s->json, at + 1) != ':')
+        if (json_scan_byte(&s->json, at) != '"' || json_scan_byte(&s->json, at + 1) != ':')
             return NULL;
-        if (node != FIELD_NONE)
-            child = fields_descend(s->fields, s->view, node, key, fields_ends_padded(key));
-        at = scan_value(s, at + 2, child);
+        struct str key = json_scan_string(&s->json, at);
+        if (!key.ptr)
+            return NULL;
+        at = scan_value(s, at + 2, node == FIELD_NONE ? FIELD_NONE : descend(s, node, key));
         if (!at)
             return NULL;
         if (json_scan_byte(&s->json, at) != ',')
@@ -122,6 +126,6 @@ static const uint32_t *scan_object(struct event_scan *s, const uint32_t *at, uin
 
 bool event_scan(struct event_scan *scan)
 {
-    scan->count = 0;
+    scan->next = scan->values;
     return scan_object(scan, scan->json.first + 1, FIELDS_ROOT) == scan->json.last;
 }

@@ -13,7 +13,7 @@ struct event_scan {
     const struct fields_view *view;
     struct arena *arena;        /* for the text of fractions */
     struct event_value *values; /* room for half as many as there are marks */
-    uint32_t count;
+    struct event_value *next;   /* behind the last one taken */
 };
 
 /* False where the scan says no; what it has taken by then is worth nothing. */

@@ -15,6 +15,32 @@ static const char *const base_paths[FIELD_BASE_COUNT] = {
     [FIELD_MESSAGE] = "message",
 };
 
+static struct fields_ends ends_of(struct str key)
+{
+    struct fields_ends ends = {0, 0};
+    size_t few = key.len < 8 ? key.len : 8;
+    if (key.len) {
+        memcpy(&ends.first, key.ptr, few);
+        memcpy(&ends.last, key.ptr + key.len - few, few);
+    }
+    return ends;
+}
+
+/* The node behind one segment, or FIELD_NONE. */
+static uint32_t step(const struct fields *fields, const struct fields_view *view, uint32_t node,
+                     struct str key)
+{
+    struct fields_ends ends = ends_of(key);
+    uint64_t hash = fields_hash(node, key.len, ends), place;
+    for (uint32_t i = (uint32_t)hash & view->mask; (place = view->places[i]); i = (i + 1) & view->mask) {
+        const struct fields_edge *edge = &fields->edges.items[(uint32_t)place];
+        if (place >> 32 == (hash >> 32 | 1) && fields_edge_is(edge, node, key.len, ends) &&
+            str_equal(edge->key, key))
+            return edge->child;
+    }
+    return FIELD_NONE;
+}
+
 static void view_put(const struct fields *fields, struct fields_view *view, uint32_t index)
 {
     const struct fields_edge *edge = &fields->edges.items[index];
@@ -66,13 +92,13 @@ void fields_free(struct fields *fields)
 static uint32_t step_or_make(struct fields *fields, uint32_t node, struct str key)
 {
     struct fields_view *all = &fields->all;
-    uint32_t child = fields_step(fields, all, node, key, fields_ends(key));
+    uint32_t child = step(fields, all, node, key);
     if (child != FIELD_NONE)
         return child;
     child = (uint32_t)all->nodes.count;
     vec_push(&all->nodes, ((struct fields_node){FIELD_NONE, false}));
     vec_push(&fields->edges,
-             ((struct fields_edge){arena_dup(fields->arena, key), fields_ends(key), node, child}));
+             ((struct fields_edge){arena_dup(fields->arena, key), ends_of(key), node, child}));
     all->nodes.items[node].inner = true;
     if (fields->edges.count * 4 <= all->mask + 1) {
         view_put(fields, all, (uint32_t)fields->edges.count - 1);
@@ -187,19 +213,21 @@ void fields_freeze(struct fields *fields)
     fields->frozen = true;
 }
 
-uint32_t fields_descend_dotted(const struct fields *fields, const struct fields_view *view, uint32_t node,
-                               struct str key)
+uint32_t fields_descend(const struct fields *fields, const struct fields_view *view, uint32_t node,
+                        struct str key)
 {
-    for (const char *dot; (dot = memchr(key.ptr, '.', key.len));) {
-        size_t len = (size_t)(dot - key.ptr);
-        struct str segment = {key.ptr, len};
-        node = fields_step(fields, view, node, segment, fields_ends(segment));
-        if (node == FIELD_NONE)
-            return FIELD_NONE;
-        key = (struct str){dot + 1, key.len - len - 1};
-        uint32_t child = fields_step(fields, view, node, key, fields_ends(key));
+    for (const char *dot; key.len;) {
+        uint32_t child = step(fields, view, node, key);
         if (child != FIELD_NONE)
             return child;
+        dot = memchr(key.ptr, '.', key.len);
+        if (!dot)
+            break;
+        size_t len = (size_t)(dot - key.ptr);
+        node = step(fields, view, node, (struct str){key.ptr, len});
+        if (node == FIELD_NONE)
+            break;
+        key = (struct str){dot + 1, key.len - len - 1};
     }
     return FIELD_NONE;
 }
@@ -217,7 +245,7 @@ uint32_t fields_find_named(const struct fields *fields, struct str path)
 {
     if (fields->frozen)
         return find_listed(fields, path);
-    uint32_t node = fields_descend(fields, &fields->all, FIELDS_ROOT, path, fields_ends(path));
+    uint32_t node = fields_descend(fields, &fields->all, FIELDS_ROOT, path);
     return node == FIELD_NONE ? FIELD_NONE : fields->all.nodes.items[node].slot;
 }
 

@@ -18,6 +18,7 @@ struct fields_node {
 };
 
 /* The first and last eight bytes of a key, or all of it and zeros: up to 16 bytes that is all of it. */
+#define FIELDS_ENDS_ALL 16
 struct fields_ends {
     uint64_t first, last;
 };
@@ -58,26 +59,18 @@ static inline uint64_t fields_mix(uint64_t a, uint64_t b)
     return (uint64_t)product ^ (uint64_t)(product >> 64);
 }
 
-/* Of a key that eight readable bytes follow: no branch depends on its length. */
+/* Of a key of one byte to FIELDS_ENDS_ALL that eight readable bytes follow: no branch depends on its length.
+ */
 static inline struct fields_ends fields_ends_padded(struct str key)
 {
     struct fields_ends ends;
-    uint64_t kept = key.len < 8 ? (UINT64_C(1) << 8 * key.len) - 1 : UINT64_MAX;
+    size_t few = key.len < 8 ? key.len : 8;
+    uint64_t kept = UINT64_MAX >> (64 - 8 * few);
     memcpy(&ends.first, key.ptr, 8);
-    memcpy(&ends.last, key.ptr + (key.len < 8 ? 0 : key.len - 8), 8);
+    memcpy(&ends.last, key.ptr + key.len - few, 8);
     ends.first &= kept;
     ends.last &= kept;
     return ends;
-}
-
-static inline struct fields_ends fields_ends(struct str key)
-{
-    char few[16] = {0};
-    if (key.len >= 8)
-        return fields_ends_padded(key);
-    if (key.len)
-        memcpy(few, key.ptr, key.len);
-    return fields_ends_padded((struct str){few, key.len});
 }
 
 /* Of the key's length and both ends only: whatever passes is compared exactly. */
@@ -87,22 +80,11 @@ static inline uint64_t fields_hash(uint32_t node, size_t len, struct fields_ends
     return fields_mix(ends.first ^ context, ends.last ^ UINT64_C(0xc2b2ae3d27d4eb4f));
 }
 
-/* The node behind one segment, or FIELD_NONE. */
-static inline uint32_t fields_step(const struct fields *fields, const struct fields_view *view, uint32_t node,
-                                   struct str key, struct fields_ends ends)
+static inline bool fields_edge_is(const struct fields_edge *edge, uint32_t node, size_t len,
+                                  struct fields_ends ends)
 {
-    uint64_t hash = fields_hash(node, key.len, ends);
-    uint32_t tag = (uint32_t)(hash >> 32) | 1;
-    uint64_t place;
-    for (uint32_t i = (uint32_t)hash & view->mask; (place = view->places[i]); i = (i + 1) & view->mask) {
-        if (place >> 32 != tag)
-            continue;
-        const struct fields_edge *edge = &fields->edges.items[(uint32_t)place];
-        if (edge->parent == node && edge->key.len == key.len && edge->ends.first == ends.first &&
-            edge->ends.last == ends.last && (key.len <= 16 || memcmp(edge->key.ptr, key.ptr, key.len) == 0))
-            return edge->child;
-    }
-    return FIELD_NONE;
+    return edge->parent == node && edge->key.len == len && edge->ends.first == ends.first &&
+           edge->ends.last == ends.last;
 }
 
 static inline bool fields_word_has_dot(uint64_t word)
@@ -112,24 +94,27 @@ static inline bool fields_word_has_dot(uint64_t word)
     return (word - ones) & ~word & (ones << 7);
 }
 
-static inline bool fields_has_dot(struct str key, struct fields_ends ends)
-{
-    return key.len > 16 ? memchr(key.ptr, '.', key.len) != NULL
-                        : fields_word_has_dot(ends.first) || fields_word_has_dot(ends.last);
-}
+/* The node behind a key of one segment or several ("a.b" in one), or FIELD_NONE. */
+uint32_t fields_descend(const struct fields *fields, const struct fields_view *view, uint32_t node,
+                        struct str key);
 
-/* The node behind a key of several segments, "a.b" in one. */
-uint32_t fields_descend_dotted(const struct fields *fields, const struct fields_view *view, uint32_t node,
-                               struct str key);
-
-/* Of one segment or several; most keys of an event are one segment and unknown. `ends`: of the key. */
-static inline uint32_t fields_descend(const struct fields *fields, const struct fields_view *view,
-                                      uint32_t node, struct str key, struct fields_ends ends)
+/* The same, of a key that eight readable bytes follow. Most keys of an event are short, one segment and
+ * unknown. */
+static inline uint32_t fields_descend_padded(const struct fields *fields, const struct fields_view *view,
+                                             uint32_t node, struct str key)
 {
-    uint32_t child = fields_step(fields, view, node, key, ends);
-    if (child != FIELD_NONE || !fields_has_dot(key, ends))
-        return child;
-    return fields_descend_dotted(fields, view, node, key);
+    if (key.len - 1 >= FIELDS_ENDS_ALL)
+        return fields_descend(fields, view, node, key);
+    struct fields_ends ends = fields_ends_padded(key);
+    uint64_t hash = fields_hash(node, key.len, ends), place;
+    for (uint32_t i = (uint32_t)hash & view->mask; (place = view->places[i]); i = (i + 1) & view->mask) {
+        const struct fields_edge *edge = &fields->edges.items[(uint32_t)place];
+        if (place >> 32 == (hash >> 32 | 1) && fields_edge_is(edge, node, key.len, ends))
+            return edge->child;
+    }
+    if (fields_word_has_dot(ends.first) || fields_word_has_dot(ends.last))
+        return fields_descend(fields, view, node, key);
+    return FIELD_NONE;
 }
 
 #endif
