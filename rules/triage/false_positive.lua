@@ -5,8 +5,8 @@ local facts = require "triage.facts"
 
 -- Before anything is known of a threat. Noisy types begin in the middle, clear ones below it.
 local bases = {
-  bot_traffic = 0.45, proxy_network = 0.4, device_compromise = 0.25, anomaly_detection = 0.45, rate_limit_breach = 0.45,
-  geo_anomaly = 0.4,
+  bot_traffic = 0.45, proxy_network = 0.4, device_compromise = 0.25, anomaly_detection = 0.45,
+  rate_limit_breach = 0.45, geo_anomaly = 0.4,
 }
 
 local weight_of_rule, weight_of_entity = 0.35, 0.25
@@ -156,7 +156,8 @@ return policy {
     local confidence = two(math.min(0.95, 0.2 + 0.1 * #indicators + 0.5 * decided / (decided + 10)))
     return {
       score = score, confidence = #indicators == 0 and 0 or confidence, base = base, indicators = indicators,
-      recommendation = score >= 0.7 and "likely_false_positive" or score <= 0.35 and "likely_real_threat" or "needs_review",
+      recommendation = score >= 0.7 and "likely_false_positive" or score <= 0.35 and "likely_real_threat"
+          or "needs_review",
       explanation = sentence(score, indicators),
     }
   end,
@@ -167,10 +168,12 @@ return policy {
       context = { verdicts = { rule = { false_positive = 1 }, entities = {} } },
       expect = { score = 0.47, indicators = { { name = "verdicts_rule", weight = 0.07 } } } },
     { "many verdicts move a lot", threat = { threat_type = "geo_anomaly" },
-      context = { verdicts = { rule = { false_positive = 96 }, entities = { ["user.name:ana"] = { false_positive = 30 } } } },
+      context = { verdicts = { rule = { false_positive = 96 },
+          entities = { ["user.name:ana"] = { false_positive = 30 } } } },
       expect = { score = 0.96, recommendation = "likely_false_positive" } },
     { "true positives speak against a false alarm", threat = { threat_type = "geo_anomaly" },
-      context = { verdicts = { rule = { true_positive = 96 } } }, expect = { score = 0.06, recommendation = "likely_real_threat" } },
+      context = { verdicts = { rule = { true_positive = 96 } } },
+      expect = { score = 0.06, recommendation = "likely_real_threat" } },
     { "a crawler by name and address",
       threat = { threat_type = "bot_traffic", evidence = { { id = "E1", context = {
         ["user_agent.original"] = "Mozilla/5.0 (compatible; Googlebot/2.1)", ["source.ip"] = "66.249.66.1" } } } },
@@ -187,19 +190,26 @@ return policy {
       lists = { crawler_ranges = { ["66.249.64.0/19"] = { name = "Googlebot", agent = "googlebot" } } },
       expect = { score = 0.45, indicators = {} } },
     { "an allow-list entry for another customer or past its date does not count",
-      threat = { customer_name = "globex", entities = { "source.ip:192.0.2.10", "user.name:ana" } }, context = { now = 1800000000 },
-      lists = { allowlist = { ["192.0.2.10"] = { customer = "acme" }, ["user.name:ana"] = { expires = "2026-01-31" } } },
+      threat = { customer_name = "globex", entities = { "source.ip:192.0.2.10", "user.name:ana" } },
+      context = { now = 1800000000 },
+      lists = { allowlist = { ["192.0.2.10"] = { customer = "acme" },
+          ["user.name:ana"] = { expires = "2026-01-31" } } },
       expect = { score = 0.4, indicators = {} } },
     { "an allow-list entry that holds",
       threat = { customer_name = "acme", entities = { "source.ip:192.0.2.10" } }, context = { now = 1800000000 },
-      lists = { allowlist = { ["192.0.2.10"] = { customer = "acme", reason = "our scanner", expires = "2030-01-01" } } },
+      lists = { allowlist = { ["192.0.2.10"] = { customer = "acme", reason = "our scanner",
+          expires = "2030-01-01" } } },
       expect = { score = 0.7, recommendation = "likely_false_positive" } },
     { "below 0 there is nothing",
-      threat = { threat_type = "device_compromise", event_count = "5000", intel_matches = { { indicator = "203.0.113.66", list = "intel_ips" } } },
+      threat = { threat_type = "device_compromise", event_count = "5000",
+          intel_matches = { { indicator = "203.0.113.66", list = "intel_ips" } } },
       context = { manipulation = { findings = { { name = "x" } } } },
-      expect = { score = 0, indicators = { { name = "intel" }, { name = "volume" }, { name = "manipulation" }, { name = "limit", weight = 0.3 } } } },
-    { "an empty threat, and nonsense in every place", threat = { evidence = 7, entities = "x", event_count = {}, intel_matches = { 3 } },
-      context = { verdicts = { rule = { false_positive = "many" }, entities = { a = 5 } }, manipulation = 3, now = "soon" },
+      expect = { score = 0, indicators = { { name = "intel" }, { name = "volume" }, { name = "manipulation" },
+          { name = "limit", weight = 0.3 } } } },
+    { "an empty threat, and nonsense in every place", threat = { evidence = 7, entities = "x", event_count = {},
+      intel_matches = { 3 } },
+      context = { verdicts = { rule = { false_positive = "many" }, entities = { a = 5 } },
+          manipulation = 3, now = "soon" },
       expect = { score = 0.4, indicators = {} } },
   },
 }

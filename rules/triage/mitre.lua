@@ -37,7 +37,8 @@ return policy {
   end,
   tests = {
     { "the rule, then the event, then the analysis",
-      threat = { mitre_tags = { "T1621" }, evidence = { { id = "E1", context = { ["threat.technique.id"] = { "T1110", "T1621" } } } } },
+      threat = { mitre_tags = { "T1621" }, evidence = { { id = "E1",
+      context = { ["threat.technique.id"] = { "T1110", "T1621" } } } } },
       context = { analysis = { mitre = { "T1078" } } },
       expect = { { id = "T1621", source = "rule", confidence = 1 }, { id = "T1110", source = "event" },
                  { id = "T1078", source = "analysis", confidence = 0.5 } } },
