@@ -330,7 +330,8 @@ static const struct json_limits overlay_limits = {8 << 20, 32, false};
 static bool put_read(struct http_request *request, struct api *api, struct list_put *put)
 {
     struct api_match match;
-    const struct principal *who = api_principal(request);
+    const struct principal *who = api_principal(request); /* goes with the request, once that is answered */
+    snprintf(put->who, sizeof(put->who), "%s", who->name[0] ? who->name : "local");
     if (!list_name(request, put->name) || !api_if_match(request, true, &match))
         return false;
     if (ruleset_list(worker_ruleset(api->worker), str_from(put->name)) == NULL && !is_list_name(put->name)) {
@@ -341,7 +342,6 @@ static bool put_read(struct http_request *request, struct api *api, struct list_
     struct json *body = api_body_object_within(request, &overlay_limits);
     bool good = body && read_overlay(request, put, body);
     json_free(body);
-    snprintf(put->who, sizeof(put->who), "%s", who->name[0] ? who->name : "local");
     put->change = (struct overlay_change){.overlay = {.name = str_from(put->name),
                                                       .version = match.version,
                                                       .author = str_from(put->who),

@@ -120,13 +120,13 @@ parts_have_paths() {
 }
 check "e2e: evidence, timeline, notes and similar threats have paths of their own" parts_have_paths
 
+is_newer() { get "/api/threats/$1" | jq -e '.version > '"$2"; }
 analyze_runs_again() {
   local id before
   id=$(settled e2e-single again)
   before=$(get "/api/threats/$id" | jq .version)
   request POST "/api/threats/$id/analyze" | head -n -1 | jq -e '.status == "queued" and .model == false'
-  newer() { get "/api/threats/$id" | jq -e '.version > '"$before"; }
-  wait_for newer
+  wait_for is_newer "$id" "$before"
   get /api/audit | jq -e --arg id "$id" 'any(.action == "threat.analyze" and .target == $id)'
   expect "fields" "$(status_of POST "/api/threats/$id/analyze" "${JSON[@]}" -d '{"fast":true}')" 422
 }
@@ -162,6 +162,9 @@ actions_are_approved() {
 }
 check "e2e: an action is approved once, by who saw the threat as it is, and run dry" actions_are_approved
 
+is_planned_anew() {
+  get "/api/threats/$1" | jq -e '.response_plan.secondary_actions | any(.parameters.minutes == 99)'
+}
 what_was_approved_stays() {
   local id action
   id=$(settled e2e-single dora)
@@ -172,8 +175,7 @@ what_was_approved_stays() {
   sed -i 's/minutes = 30/minutes = 99/' "$RULES/response.lua"
   expect reload "$(status_of POST /api/rules/reload)" 200
   expect note "$(status_of POST "/api/threats/$id/notes" "${JSON[@]}" -d '{"text":"look again"}')" 201
-  planned_anew() { get "/api/threats/$id" | jq -e '.response_plan.secondary_actions | any(.parameters.minutes == 99)'; }
-  wait_for planned_anew
+  wait_for is_planned_anew "$id"
   get "/api/threats/$id" | jq -e --arg id "$action" '[.response_plan.primary_action] + .response_plan.secondary_actions
     | any(.id == $id and .status == "approved" and .parameters.minutes == 30)'
   mv "$WORK/response.lua" "$RULES/response.lua"
