@@ -23,6 +23,7 @@ struct ai_settings {
     size_t queue_capacity;   /* jobs in memory, each stage */
     int64_t breaker_open_ns; /* its first wait */
     int64_t gather_limit_ns; /* as in the analyst's options */
+    int64_t every_ns;        /* looks and timers: no more often */
 };
 /* Whether analyses by a model are wanted at all. `settings` may be NULL. */
 bool ai_has_model(const struct ai_settings *settings);

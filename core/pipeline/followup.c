@@ -7,8 +7,7 @@
 #include "base/log.h"
 #include "pipeline/worker_errand.h"
 
-#define LOOKS_AT_ONCE 256 /* triages again */
-#define LOOK_EVERY_NS NS_PER_S
+#define LOOKS_AT_ONCE 256   /* triages again */
 #define GROWN_TIMES   4     /* a threat so many times as large is analysed again */
 #define TOKENS_GUESS  12000 /* of an analysis, before one was seen */
 
@@ -48,8 +47,12 @@ static int open_budget(struct followup *f, struct err *err)
 static int queue_stored(const struct store_job *job, void *arg)
 {
     struct followup *f = arg;
-    if (!map_get(f->busy, str_from(job->threat_id)) && (job->stage == JOB_FINDINGS || f->has_model))
+    if (job->stage == JOB_MODEL && !f->has_model)
+        return 0;
+    if (!map_get(f->busy, str_from(job->threat_id)))
         followup_queue(f, job);
+    else if (job->claim == 0) /* not the one that is in work */
+        vec_push(&f->deferred, *job);
     return 0;
 }
 
@@ -62,6 +65,7 @@ struct followup *followup_new(struct writer *writer, const struct ai_settings *s
     if (settings)
         f->settings = *settings;
     f->has_model = ai_has_model(settings);
+    f->every_ns = f->settings.every_ns ? f->settings.every_ns : NS_PER_S;
     f->capacity = f->settings.queue_capacity ? f->settings.queue_capacity : AI_QUEUE_CAPACITY;
     f->busy = map_new();
     f->again = map_new();
@@ -91,6 +95,7 @@ void followup_free(struct followup *f)
     for (size_t i = 0; i < f->unsent.count; i++)
         worker_drop_news(f->unsent.items[i].mail);
     vec_free(&f->put);
+    vec_free(&f->deferred);
     vec_free(&f->claimed);
     vec_free(&f->outgoing);
     vec_free(&f->unsent);
@@ -137,14 +142,21 @@ void followup_queue(struct followup *f, const struct store_job *job)
     f->overflow[job->stage] = true;
 }
 
+bool followup_wants_refill(const struct followup *f, enum job_stage stage)
+{
+    return f->overflow[stage] && ai_queue_depth(f->queues[stage]) <= f->capacity / 2;
+}
+
 void followup_refill(struct followup *f, enum job_stage stage)
 {
     struct err err = {0};
-    if (!f->overflow[stage] || ai_queue_depth(f->queues[stage]) > f->capacity / 2)
+    if (!followup_wants_refill(f, stage))
         return;
     f->overflow[stage] = false;
-    if (store_load_jobs(f->store, queue_stored, f, &err) != 0)
-        LOG_ERR(LOG_WARN, "analysis.refill", &err);
+    if (store_load_jobs(f->store, queue_stored, f, &err) == 0)
+        return;
+    f->overflow[stage] = true;
+    LOG_ERR(LOG_WARN, "analysis.refill", &err);
 }
 
 int followup_put_job(struct followup *f, const struct store_job *job, struct err *err)
@@ -281,7 +293,7 @@ static void look_again(struct followup *f, int64_t mono)
     struct str id;
     void *unused;
     size_t at = 0;
-    if (mono - f->looked_at < LOOK_EVERY_NS)
+    if (mono - f->looked_at < f->every_ns)
         return;
     f->looked_at = mono;
     struct map *again = f->again;
@@ -317,9 +329,12 @@ void followup_dry_run(struct followup *f, const struct threat *threat, const str
 
 static void show_state(struct followup *f)
 {
+    size_t waiting[STAGES] = {0};
+    for (size_t i = 0; i < f->deferred.count; i++)
+        waiting[f->deferred.items[i].stage]++;
     unsigned most = f->settings.concurrency ? f->settings.concurrency : 1;
     for (unsigned i = 0; i < STAGES; i++) {
-        atomic_store(&f->queued[i], ai_queue_depth(f->queues[i]));
+        atomic_store(&f->queued[i], ai_queue_depth(f->queues[i]) + waiting[i] + f->overflow[i]);
         atomic_store(&f->working[i], f->in_work[i]);
     }
     atomic_store(&f->looks, map_count(f->again) + f->looking);
@@ -398,6 +413,19 @@ void followup_committed(struct followup *f)
     show_state(f);
 }
 
+static void queue_deferred(struct followup *f, const char *threat_id)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < f->deferred.count; i++) {
+        struct store_job job = f->deferred.items[i];
+        if (strcmp(job.threat_id, threat_id) == 0)
+            followup_queue(f, &job);
+        else
+            f->deferred.items[kept++] = job;
+    }
+    f->deferred.count = kept;
+}
+
 void followup_free_place(struct followup *f, const struct errand *errand)
 {
     if (errand->kind == ERRAND_TRIAGE)
@@ -406,6 +434,7 @@ void followup_free_place(struct followup *f, const struct errand *errand)
         return;
     f->in_work[errand->stage]--;
     map_take(f->busy, str_from(errand->threat->id));
+    queue_deferred(f, errand->threat->id);
     if (errand->stage == JOB_MODEL)
         followup_reserve(f, errand, false);
 }

@@ -2,7 +2,6 @@
 #include "pipeline/followup_impl.h"
 
 #define FINDINGS_AT_ONCE 64 /* analyses without a model, over all workers */
-#define TIMERS_EVERY_NS  NS_PER_S
 #define TIMERS_AT_ONCE   100
 #define CLAIMS_AT_ONCE   128 /* a transaction */
 
@@ -54,12 +53,11 @@ static int claim(struct followup *f, const struct store_job *job, struct threat 
 }
 
 /* Its other stage is still at work: after that. */
-static bool waits_for_other(struct followup *f, struct store_job *job, int64_t now)
+static bool waits_for_other(struct followup *f, const struct store_job *job)
 {
     if (!map_get(f->busy, str_from(job->threat_id)))
         return false;
-    job->not_before_ns = now + NS_PER_S / 10;
-    followup_queue(f, job);
+    vec_push(&f->deferred, *job);
     return true;
 }
 
@@ -72,7 +70,7 @@ static int claim_findings(struct followup *f, int64_t now, struct err *err)
            ai_queue_take(f->queues[JOB_FINDINGS], now, &entry)) {
         struct store_job job = *(struct store_job *)entry.data;
         free(entry.data);
-        if (waits_for_other(f, &job, now))
+        if (waits_for_other(f, &job))
             continue;
         struct threat *threat = find(f, &job, &rc, err);
         if (threat)
@@ -123,7 +121,7 @@ static int claim_model(struct followup *f, struct store_job *job, int64_t now, s
 {
     unsigned without;
     int rc = 0;
-    if (waits_for_other(f, job, now))
+    if (waits_for_other(f, job))
         return 0;
     struct threat *threat = find(f, job, &rc, err);
     if (threat == NULL)
@@ -168,12 +166,15 @@ static int claim_models(struct followup *f, int64_t now, struct err *err)
     return rc < 0 ? -1 : 0;
 }
 
+static bool has_due(const struct followup *f, enum job_stage stage, int64_t now)
+{
+    return ai_queue_next_at(f->queues[stage], now) <= now || followup_wants_refill(f, stage);
+}
+
 bool followup_claims_due(struct followup *f, int64_t now, int64_t mono)
 {
-    return (f->in_work[JOB_FINDINGS] < FINDINGS_AT_ONCE &&
-            ai_queue_next_at(f->queues[JOB_FINDINGS], now) <= now) ||
-           (f->has_model && f->in_work[JOB_MODEL] < models_at_once(f) &&
-            ai_queue_next_at(f->queues[JOB_MODEL], now) <= now &&
+    return (f->in_work[JOB_FINDINGS] < FINDINGS_AT_ONCE && has_due(f, JOB_FINDINGS, now)) ||
+           (f->has_model && f->in_work[JOB_MODEL] < models_at_once(f) && has_due(f, JOB_MODEL, now) &&
             breaker_retry_at(&f->breaker, mono) <= mono);
 }
 
@@ -230,7 +231,7 @@ int followup_escalate(struct followup *f, int64_t now, struct err *err)
     for (size_t i = 0; i < due.timers.count && rc == 0; i++)
         rc = escalate(f, due.timers.items[i].threat_id, due.timers.items[i].created_ns, err);
     if (due.timers.count < TIMERS_AT_ONCE)
-        f->timers_at = clock_monotonic() + TIMERS_EVERY_NS;
+        f->timers_at = clock_monotonic() + f->every_ns;
     vec_free(&due.timers);
     return rc;
 }
@@ -244,6 +245,6 @@ bool followup_timers_due(struct followup *f, int64_t mono)
     bool any = due.timers.count > 0;
     vec_free(&due.timers);
     if (!any)
-        f->timers_at = mono + TIMERS_EVERY_NS;
+        f->timers_at = mono + f->every_ns;
     return any;
 }

@@ -33,10 +33,12 @@ struct followup {
     unsigned turn; /* which worker is next */
 
     size_t capacity;
+    int64_t every_ns; /* looks and timers: no more often */
     struct ai_queue *queues[STAGES];
     bool overflow[STAGES]; /* the store has jobs that found no room in the queue */
     unsigned in_work[STAGES];
-    struct map *busy; /* threat ids in work -> this */
+    struct map *busy;               /* threat ids in work -> this */
+    VEC(struct store_job) deferred; /* until the other stage of their threat is done */
     struct breaker breaker;
     struct budget *budget;
     int64_t mean_tokens; /* of an analysis by a model */
@@ -62,6 +64,7 @@ struct followup {
 int followup_put_job(struct followup *f, const struct store_job *job, struct err *err);
 void followup_queue(struct followup *f, const struct store_job *job);
 void followup_again(struct followup *f, const char *threat_id);
+bool followup_wants_refill(const struct followup *f, enum job_stage stage);
 void followup_refill(struct followup *f, enum job_stage stage);
 struct store_job followup_job(const struct followup *f, const struct threat *threat, enum job_stage stage);
 /* An integer in a member of a threat's extra. */

@@ -229,7 +229,7 @@ static inline void desk_open(struct desk *desk, const struct text_file *files, s
     desk_model_init(&desk->model);
     desk->set = plant_rules(files, count);
     plant_folder(desk->data);
-    desk->settings = (struct ai_settings){.model = "desk", .concurrency = 4};
+    desk->settings = (struct ai_settings){.model = "desk", .concurrency = 4, .every_ns = NS_PER_MS};
     if (model) {
         desk->settings.make = desk_make;
         desk->settings.make_context = &desk->model;
@@ -417,9 +417,22 @@ static inline void desk_wait_says(struct desk *desk, const char *id, const char 
         usleep(2000);
 }
 
+static inline int desk_nothing(struct writer *writer, void *arg, struct err *err)
+{
+    (void)writer;
+    (void)arg;
+    (void)err;
+    return 0;
+}
+
+/* A commit more, so that what follows from the last one is known. */
 static inline void desk_settle(struct desk *desk)
 {
     plant_settle(desk->pipeline);
+    do {
+        desk_on_writer(desk, desk_nothing, NULL);
+        usleep(500);
+    } while (plant_follows_up(desk->pipeline));
 }
 
 /* How often the audit has this action about this threat. */
