@@ -270,18 +270,30 @@ static void commit(struct writer *w, bool all)
     vec_free(&stored.news);
 }
 
-/* The tasks wait for one commit more. */
+/* A task that wants the book clean has a transaction of its own, behind everything else. */
 static void clean_book(struct writer *w)
 {
-    bool wanted = false;
-    for (size_t i = 0; i < w->tasks.count; i++)
-        wanted |= w->tasks.items[i]->clean_book;
-    if (!wanted || book_changes(w->book, false) == 0)
-        return;
-    size_t tasks = w->tasks.count;
-    w->tasks.count = 0;
-    commit(w, true);
-    w->tasks.count = tasks;
+    VEC(struct writer_task *) wanting = {0};
+    struct err dirty = {0};
+    size_t others = 0;
+    for (size_t i = 0; i < w->tasks.count; i++) {
+        if (w->tasks.items[i]->clean_book)
+            vec_push(&wanting, w->tasks.items[i]);
+        else
+            w->tasks.items[others++] = w->tasks.items[i];
+    }
+    w->tasks.count = others;
+    if (wanting.count && (others || book_changes(w->book, false)))
+        commit(w, true);
+    for (size_t i = 0; i < wanting.count; i++)
+        vec_push(&w->tasks, wanting.items[i]);
+    if (wanting.count && book_changes(w->book, false)) { /* that commit failed */
+        err_set(&dirty, ERR_BUSY, "the store cannot be written now; try again");
+        for (size_t i = 0; i < wanting.count; i++)
+            wanting.items[i]->err = (struct err){0};
+        finish_tasks(w, &dirty);
+    }
+    vec_free(&wanting);
 }
 
 static bool anything_to_flush(struct writer *w)
