@@ -82,6 +82,13 @@ struct run {
 
 static void set_extra(struct run *run, const char *key, const struct buf *value)
 {
+    if (run->threat->extra.len == 0) { /* it begins: each member comes once, there is nothing to replace */
+        run->extra.len--;
+        buf_json_key(&run->extra, key);
+        buf_put(&run->extra, buf_str(value));
+        buf_putc(&run->extra, '}');
+        return;
+    }
     buf_clear(&run->spare);
     threat_extra_set(&run->spare, buf_str(&run->extra), str_from(key), buf_str(value));
     struct buf old = run->extra;
