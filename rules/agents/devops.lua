@@ -119,7 +119,7 @@ return agent {
       gathered = { changes = { { time = "2026-01-05T09:50:00Z", entity = "service.name:shop",
         body = { ["change.kind"] = "deployment", ["service.name"] = "shop", ["service.version"] = "4.2" } } } },
       expect = { verdict = "benign_expected", confidence = 0.45, missing_evidence = null, claims = { {
-       kind = "change", evidence = { "E1" },
+          kind = "change", evidence = { "E1" },
           text = "deployment of shop 4.2, which this is about, 10 min before the first event" } } } },
     { "of a grave threat it is believed less",
       threat = { threat_type = "bot_traffic", severity = "HIGH", first_seen = "2026-01-05T10:00:00Z",
