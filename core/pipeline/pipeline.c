@@ -147,8 +147,8 @@ static int count_verdict(const struct verdict_key *key, const uint32_t counts[VE
 {
     for (unsigned kind = 0; kind < VERDICT_COUNT; kind++)
         if (counts[kind])
-            verdicts_add(arg, key->customer, key->rule, key->entity, (enum threat_verdict)kind,
-                         (int)counts[kind]);
+            verdicts_add(arg, &(struct verdict_step){key->customer, key->rule, key->entity,
+                                                     (enum threat_verdict)kind, (int)counts[kind]});
     return 0;
 }
 

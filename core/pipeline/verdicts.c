@@ -46,19 +46,18 @@ static struct str key_text(const struct id128 *key)
     return (struct str){(const char *)key->bytes, sizeof(key->bytes)};
 }
 
-void verdicts_add(struct verdicts *verdicts, struct str customer, struct str rule_id, struct str entity,
-                  enum threat_verdict verdict, int delta)
+void verdicts_add(struct verdicts *verdicts, const struct verdict_step *step)
 {
-    struct id128 key = key_of(customer, rule_id, entity);
+    struct id128 key = key_of(step->customer, step->rule_id, step->entity);
     struct verdict_counts *counts = map_get(verdicts->counts, key_text(&key));
     if (counts == NULL) {
-        if (delta <= 0 || map_count(verdicts->counts) >= verdicts->limit)
+        if (step->delta <= 0 || map_count(verdicts->counts) >= verdicts->limit)
             return;
         counts = mem_zalloc(1, sizeof(*counts));
         map_put(verdicts->counts, key_text(&key), counts);
     }
-    int64_t sum = (int64_t)counts->of[verdict] + delta;
-    counts->of[verdict] = sum < 0 ? 0 : sum > UINT32_MAX ? UINT32_MAX : (uint32_t)sum;
+    int64_t sum = (int64_t)counts->of[step->verdict] + step->delta;
+    counts->of[step->verdict] = sum < 0 ? 0 : sum > UINT32_MAX ? UINT32_MAX : (uint32_t)sum;
 }
 
 struct verdict_counts verdicts_of(const struct verdicts *verdicts, struct str customer, struct str rule_id,

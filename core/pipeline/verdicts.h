@@ -19,19 +19,18 @@ struct verdicts *verdicts_new(size_t limit);
 void verdicts_free(struct verdicts *verdicts); /* NULL is fine */
 struct verdicts *verdicts_copy(const struct verdicts *verdicts);
 
-/* Adds to one counter; never below 0. */
-void verdicts_add(struct verdicts *verdicts, struct str customer, struct str rule_id, struct str entity,
-                  enum threat_verdict verdict, int delta);
-/* All zero where nothing was counted. `verdicts` may be NULL. */
-struct verdict_counts verdicts_of(const struct verdicts *verdicts, struct str customer, struct str rule_id,
-                                  struct str entity);
-
-/* An analyst changed their mind about a threat: the same steps for the store and for each copy. */
 struct verdict_step {
     struct str customer, rule_id, entity;
     enum threat_verdict verdict;
     int delta;
 };
+/* Adds to one counter; never below 0. */
+void verdicts_add(struct verdicts *verdicts, const struct verdict_step *step);
+/* All zero where nothing was counted. `verdicts` may be NULL. */
+struct verdict_counts verdicts_of(const struct verdicts *verdicts, struct str customer, struct str rule_id,
+                                  struct str entity);
+
+/* An analyst changed their mind about a threat: the same steps for the store and for each copy. */
 #define VERDICT_STEPS_MAX (2 * (1 + VERDICT_ENTITIES_MAX))
 /* What `threat` going from `was` to `is` adds and takes; borrows from the threat. Returns how many. */
 size_t verdict_steps(const struct threat *threat, enum threat_verdict was, enum threat_verdict is,

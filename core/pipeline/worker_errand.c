@@ -165,10 +165,8 @@ static void deliver_news(struct mail *mail, void *receiver)
     struct verdict_news *news = (struct verdict_news *)mail;
     struct worker *w = receiver;
     owner_check(&w->owner, "worker");
-    for (size_t i = 0; i < news->steps.count; i++) {
-        const struct verdict_step *step = &news->steps.items[i];
-        verdicts_add(w->verdicts, step->customer, step->rule_id, step->entity, step->verdict, step->delta);
-    }
+    for (size_t i = 0; i < news->steps.count; i++)
+        verdicts_add(w->verdicts, &news->steps.items[i]);
     verdict_news_free(news);
 }
 

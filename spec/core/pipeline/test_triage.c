@@ -350,9 +350,12 @@ static void policies_see_verdicts_assets_and_the_profile(void **state)
          {"rules/lists/assets.csv", "value,criticality\nuser.name:ana,high\ndc01,critical\n"},
          {"rules/lists/customers.lua", "return list { ['acme'] = { tier = 'gold' } }"});
     struct threat *threat = a_threat("{}");
-    verdicts_add(b.verdicts, STR("acme"), STR("r1"), STR(""), VERDICT_FALSE_POSITIVE, 3);
-    verdicts_add(b.verdicts, STR("acme"), STR("r1"), STR("user.name:ana"), VERDICT_TRUE_POSITIVE, 2);
-    verdicts_add(b.verdicts, STR("other"), STR("r1"), STR(""), VERDICT_TRUE_POSITIVE, 9);
+    verdicts_add(b.verdicts,
+                 &(struct verdict_step){STR("acme"), STR("r1"), STR(""), VERDICT_FALSE_POSITIVE, 3});
+    verdicts_add(b.verdicts, &(struct verdict_step){STR("acme"), STR("r1"), STR("user.name:ana"),
+                                                    VERDICT_TRUE_POSITIVE, 2});
+    verdicts_add(b.verdicts,
+                 &(struct verdict_step){STR("other"), STR("r1"), STR(""), VERDICT_TRUE_POSITIVE, 9});
     struct json *extra = run(&b, threat, &result);
     see(extra,
         "{1={entities={host.name:DC01={benign_true_positive=0,false_positive=0,inconclusive=0,true_positive="
@@ -389,88 +392,6 @@ static void each_policy_sees_those_before_it(void **state)
     assert_int_equal(result.sla_minutes, 30);
     json_free(extra);
     threat_free(threat);
-    close_bench(&b);
-}
-
-/* ---- indicators ---- */
-
-static void expect_match(const struct json *extra, const char *list, const char *indicator, const char *field)
-{
-    const struct json *matches = at(extra, "intel_matches");
-    for (size_t i = 0; i < json_count(matches); i++) {
-        struct str l, v, f;
-        const struct json *match = json_item(matches, i);
-        assert_true(json_get_str(match, "list", &l) && json_get_str(match, "indicator", &v) &&
-                    json_get_str(match, "field", &f));
-        if (str_is(l, list) && str_is(v, indicator) && str_is(f, field))
-            return;
-    }
-    struct buf out = BUF_EMPTY;
-    json_print(matches, &out);
-    fail_msg("no match of %s in %s by %s in %s", indicator, list, field, out.ptr);
-}
-
-static void indicators_are_found_however_they_are_written(void **state)
-{
-    struct triage_result result;
-    (void)state;
-    OPEN(b, {"rules/lists/intel_domains.csv", "value,feed\nbad.test,x\nworse.test,y\n"},
-         {"rules/lists/intel_ips.csv", "value,feed\n198.51.100.0/24,x\n203.0.113.9,y\n"},
-         {"rules/lists/intel_hashes.csv", "value,feed\nd41d8cd98f00b204e9800998ecf8427e,x\n"},
-         {"rules/lists/other.csv", "value,feed\nbad.test,x\n"});
-    struct threat *threat = a_threat(
-        "{\"dns.question.name\":\"A.B.C.D.E.F.G.H.I.J.K.L.bad.test\",\"url.full\":\"https://user:p@worse.test"
-        ":8443/x?y=z\",\"source.ip\":\"198.51.100.77\",\"destination.ip\":[\"10.0.0.1\",\"203.0.113.9\"],"
-        "\"hashes\":\"SHA1=AA,MD5=D41D8CD98F00B204E9800998ECF8427E,IMPHASH=00\",\"nul\":\"a\\u0000b\","
-        "\"root\":"
-        "\"bad.test.\",\"plain\":\"notbad.test\",\"tld\":\"test\",\"number\":7,\"v6\":\"http://[::1]/\"}");
-    struct json *extra = run(&b, threat, &result);
-    expect_match(extra, "intel_domains", "bad.test", "dns.question.name");
-    expect_match(extra, "intel_domains", "worse.test", "url.full");
-    expect_match(extra, "intel_domains", "bad.test", "root");
-    expect_match(extra, "intel_ips", "198.51.100.77", "source.ip");
-    expect_match(extra, "intel_ips", "203.0.113.9", "destination.ip");
-    expect_match(extra, "intel_hashes", "D41D8CD98F00B204E9800998ECF8427E", "hashes");
-    assert_int_equal(json_count(at(extra, "intel_matches")), 6);
-    expect(extra, "intel_matches.0.evidence", "\"E1\"");
-    json_free(extra);
-    threat_free(threat);
-    close_bench(&b);
-}
-
-/* Neither a long URL nor many values hide one, and one value is told once. */
-static void indicators_have_a_most(void **state)
-{
-    struct triage_result result;
-    struct buf context = BUF_EMPTY, list = BUF_EMPTY;
-    (void)state;
-    buf_puts(&list, "value,feed\nbad.test,x\n");
-    buf_puts(&context, "{\"url.full\":\"http://bad.test/");
-    for (int i = 0; i < 4000; i++)
-        buf_putc(&context, 'a');
-    buf_puts(&context, "\"");
-    for (int i = 0; i < 40; i++) {
-        buf_printf(&list, "10.0.0.%d,x\n", i);
-        buf_printf(&context, ",\"f%d.ip\":\"10.0.0.%d\"", i, i);
-    }
-    buf_puts(&context, "}");
-    OPEN(b, {"rules/lists/intel_all.csv", list.ptr});
-    struct threat *threat = a_threat(context.ptr);
-    struct json *extra = run(&b, threat, &result);
-    expect(extra, "intel_matches.0.indicator", "\"bad.test\"");
-    assert_int_equal(json_count(at(extra, "intel_matches")), 20);
-    json_free(extra);
-    struct evidence again = threat->evidence.items[0];
-    again.number = 2;
-    again.context = STR("{\"f0.ip\":\"10.0.0.0\",\"url.full\":\"http://bad.test/2\"}");
-    threat->evidence.items[0].context = again.context;
-    vec_push(&threat->evidence, again);
-    extra = run(&b, threat, &result);
-    assert_int_equal(json_count(at(extra, "intel_matches")), 2);
-    json_free(extra);
-    threat_free(threat);
-    buf_free(&context);
-    buf_free(&list);
     close_bench(&b);
 }
 
@@ -649,8 +570,6 @@ int main(void)
         cmocka_unit_test(decisions_survive_a_look),
         cmocka_unit_test(policies_see_verdicts_assets_and_the_profile),
         cmocka_unit_test(each_policy_sees_those_before_it),
-        cmocka_unit_test(indicators_are_found_however_they_are_written),
-        cmocka_unit_test(indicators_have_a_most),
         cmocka_unit_test(large_threats_are_judged_all_the_same),
         cmocka_unit_test(what_a_background_showed_stays_until_the_next),
         cmocka_unit_test(the_same_threat_gives_the_same_bytes),

@@ -12,17 +12,17 @@ static void counters_never_fall_below_zero(void **state)
 {
     struct verdicts *v = verdicts_new(10);
     (void)state;
-    verdicts_add(v, KEY, STR("user.name:ana"), VERDICT_TRUE_POSITIVE, 2);
-    verdicts_add(v, KEY, STR("user.name:ana"), VERDICT_FALSE_POSITIVE, 1);
+    verdicts_add(v, &(struct verdict_step){KEY, STR("user.name:ana"), VERDICT_TRUE_POSITIVE, 2});
+    verdicts_add(v, &(struct verdict_step){KEY, STR("user.name:ana"), VERDICT_FALSE_POSITIVE, 1});
     assert_int_equal(count_of(v, STR("user.name:ana"), VERDICT_TRUE_POSITIVE), 2);
     assert_int_equal(count_of(v, STR("user.name:ana"), VERDICT_FALSE_POSITIVE), 1);
     assert_int_equal(count_of(v, STR("user.name:bo"), VERDICT_TRUE_POSITIVE), 0);
     assert_int_equal(count_of(v, STR(""), VERDICT_TRUE_POSITIVE), 0);
-    verdicts_add(v, KEY, STR("user.name:ana"), VERDICT_TRUE_POSITIVE, -5);
+    verdicts_add(v, &(struct verdict_step){KEY, STR("user.name:ana"), VERDICT_TRUE_POSITIVE, -5});
     assert_int_equal(count_of(v, STR("user.name:ana"), VERDICT_TRUE_POSITIVE), 0);
-    verdicts_add(v, KEY, STR("user.name:ana"), VERDICT_TRUE_POSITIVE, 1);
+    verdicts_add(v, &(struct verdict_step){KEY, STR("user.name:ana"), VERDICT_TRUE_POSITIVE, 1});
     assert_int_equal(count_of(v, STR("user.name:ana"), VERDICT_TRUE_POSITIVE), 1);
-    verdicts_add(v, KEY, STR("never"), VERDICT_TRUE_POSITIVE, -1);
+    verdicts_add(v, &(struct verdict_step){KEY, STR("never"), VERDICT_TRUE_POSITIVE, -1});
     assert_int_equal(count_of(v, STR("never"), VERDICT_TRUE_POSITIVE), 0);
     /* Neither part of the key can pass for another. */
     assert_int_equal(verdicts_of(v, STR("acm"), STR("er1"), STR("user.name:ana")).of[VERDICT_TRUE_POSITIVE],
@@ -35,12 +35,12 @@ static void keys_have_a_most_and_copies_are_their_own(void **state)
 {
     struct verdicts *v = verdicts_new(2);
     (void)state;
-    verdicts_add(v, KEY, STR("a"), VERDICT_TRUE_POSITIVE, 1);
-    verdicts_add(v, KEY, STR("b"), VERDICT_TRUE_POSITIVE, 1);
-    verdicts_add(v, KEY, STR("c"), VERDICT_TRUE_POSITIVE, 1);
-    verdicts_add(v, KEY, STR("a"), VERDICT_TRUE_POSITIVE, 1);
+    verdicts_add(v, &(struct verdict_step){KEY, STR("a"), VERDICT_TRUE_POSITIVE, 1});
+    verdicts_add(v, &(struct verdict_step){KEY, STR("b"), VERDICT_TRUE_POSITIVE, 1});
+    verdicts_add(v, &(struct verdict_step){KEY, STR("c"), VERDICT_TRUE_POSITIVE, 1});
+    verdicts_add(v, &(struct verdict_step){KEY, STR("a"), VERDICT_TRUE_POSITIVE, 1});
     struct verdicts *copy = verdicts_copy(v);
-    verdicts_add(v, KEY, STR("a"), VERDICT_TRUE_POSITIVE, 1);
+    verdicts_add(v, &(struct verdict_step){KEY, STR("a"), VERDICT_TRUE_POSITIVE, 1});
     assert_int_equal(count_of(v, STR("a"), VERDICT_TRUE_POSITIVE), 3);
     assert_int_equal(count_of(copy, STR("a"), VERDICT_TRUE_POSITIVE), 2);
     assert_int_equal(count_of(copy, STR("b"), VERDICT_TRUE_POSITIVE), 1);
@@ -68,8 +68,7 @@ static void a_change_of_mind_takes_back_what_it_added(void **state)
         size_t count = verdict_steps(threat, minds[i - 1], minds[i], steps);
         assert_true(count <= VERDICT_STEPS_MAX);
         for (size_t k = 0; k < count; k++)
-            verdicts_add(v, steps[k].customer, steps[k].rule_id, steps[k].entity, steps[k].verdict,
-                         steps[k].delta);
+            verdicts_add(v, &steps[k]);
         for (int kind = VERDICT_TRUE_POSITIVE; kind < VERDICT_COUNT; kind++) {
             unsigned expected = minds[i] == (enum threat_verdict)kind;
             assert_int_equal(count_of(v, STR(""), (enum threat_verdict)kind), expected);
