@@ -6,9 +6,10 @@
 #include <stdio.h>
 
 #include "base/config.h"
+#include "base/vec.h"
 
 #define EXIT_OK           0
-#define EXIT_EXPECTATION  1 /* a test or comparison failed */
+#define EXIT_EXPECTATION  1 /* a test or comparison failed; some of the records were rejected */
 #define EXIT_BROKEN_RULES 2
 #define EXIT_USAGE        3 /* bad input or usage */
 
@@ -16,7 +17,7 @@ struct cli {
     char *rules, *plugins, *data;
     char *only, *source, *url, *token_file;
     int64_t batch, events;
-    bool json, junit, strict;
+    bool json, junit, strict, force;
     char **args; /* what is not an option: as many as the command takes */
     int arg_count;
 };
@@ -58,6 +59,22 @@ struct cli_input {
 };
 int cli_input_open(struct cli_input *input, const char *path, struct err *err);
 void cli_input_close(struct cli_input *input);
+
+/* A batch of lines: those that hold something, and where in the input each of them stands (from 1). Starts
+ * zeroed; the text may be taken out of it. */
+struct cli_lines {
+    struct buf text;
+    VEC(uint64_t) numbers;
+    uint64_t read; /* lines of the input so far */
+};
+/* Replaces what it holds by the next lines, at most `count` and about `size` bytes. False: there is none. */
+bool cli_lines_next(struct cli_lines *lines, FILE *file, size_t count, size_t size);
+void cli_lines_free(struct cli_lines *lines);
+/* The exit code of what took records in: EXIT_EXPECTATION where some of them were rejected, EXIT_USAGE where
+ * all were. */
+int cli_records_code(uint64_t accepted, uint64_t rejected);
+
+#define CLI_REASONS_MAX 10 /* rejected records that are told one by one */
 
 int cli_check(struct cli *cli);
 int cli_test(struct cli *cli);

@@ -17,7 +17,7 @@ const struct cli_command cli_commands[] = {
      cli_send, 1, 1},
     {"bench", "EVENTS.ndjson[.gz]|-", "how fast the engine judges events here",
      "rules plugins source events json", cli_bench, 1, 1},
-    {"backup", "FILE", "copy the threats of a data folder", "data", cli_backup, 1, 1},
+    {"backup", "FILE", "copy the threats of a data folder", "data force", cli_backup, 1, 1},
 };
 const size_t cli_command_count = sizeof(cli_commands) / sizeof(cli_commands[0]);
 

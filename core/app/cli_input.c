@@ -1,6 +1,7 @@
 /* Files that the commands read; what ends in .gz is unpacked. */
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "app/cli.h"
 #include "base/compress.h"
@@ -67,4 +68,35 @@ void cli_input_close(struct cli_input *input)
     if (input->file && input->file != stdin)
         fclose(input->file);
     buf_free(&input->text);
+}
+
+bool cli_lines_next(struct cli_lines *lines, FILE *file, size_t count, size_t size)
+{
+    char *line = NULL;
+    size_t cap = 0;
+    ssize_t n;
+    buf_clear(&lines->text);
+    lines->numbers.count = 0;
+    while (lines->numbers.count < count && lines->text.len < size && (n = getline(&line, &cap, file)) > 0) {
+        lines->read++;
+        if (strspn(line, " \t\r\n") == (size_t)n)
+            continue;
+        buf_add(&lines->text, line, (size_t)n);
+        vec_push(&lines->numbers, lines->read);
+    }
+    free(line);
+    return lines->numbers.count > 0;
+}
+
+void cli_lines_free(struct cli_lines *lines)
+{
+    buf_free(&lines->text);
+    vec_free(&lines->numbers);
+}
+
+int cli_records_code(uint64_t accepted, uint64_t rejected)
+{
+    if (rejected == 0)
+        return EXIT_OK;
+    return accepted ? EXIT_EXPECTATION : EXIT_USAGE;
 }

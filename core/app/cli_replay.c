@@ -15,53 +15,49 @@ struct replay {
     struct ruleset *set;
     struct clock_virtual clock;
     const char *source;
-    uint64_t lines, rejected;
+    uint64_t records, rejected;
     bool refused; /* a whole batch: no such source, too many lines */
 };
 
+static void tell_rejected(struct replay *r, const struct batch *batch, const struct cli_lines *lines)
+{
+    for (size_t i = 0; i < batch->rejects.count; i++) {
+        const struct batch_reject *reject = &batch->rejects.items[i];
+        if (r->rejected++ < CLI_REASONS_MAX && reject->index < lines->numbers.count)
+            fprintf(stderr, "line %llu: %.*s\n", (unsigned long long)lines->numbers.items[reject->index],
+                    STR_ARG(reject->error));
+    }
+}
+
 /* Event time is the file's; acceptance follows it, so that old records are not late and new ones not early.
  */
-static void feed(struct replay *r, struct buf *lines)
+static void feed(struct replay *r, struct cli_lines *lines)
 {
     struct err err = {0};
     struct batch *batch = batch_new(r->set);
-    uint64_t number = r->lines;
-    batch->body = *lines;
-    *lines = BUF_EMPTY;
+    uint64_t number = r->records;
+    batch->body = lines->text;
+    lines->text = BUF_EMPTY;
     memset(buf_reserve(&batch->body, JSON_TAPE_PADDING), 0, JSON_TAPE_PADDING);
     batch->format = JOURNAL_NDJSON;
     batch->accepted_ns = clock_now(&clock_real);
+    r->clock.now_ns = batch->accepted_ns; /* a threat is not made before its record was taken */
     batch->source_name = str_from(r->source);
     batch->id_base = hash_id((struct str[]){STR("replay"), {(const char *)&number, sizeof(number)}}, 2);
     r->refused |= engine_feed(r->engine, batch, &err) != 0;
     if (err.code != ERR_NONE)
-        fprintf(stderr, "line %llu: %s\n", (unsigned long long)r->lines, err_text(&err));
-    for (size_t i = 0; i < batch->rejects.count; i++)
-        if (r->rejected++ < 10)
-            fprintf(stderr, "line %llu: %.*s\n",
-                    (unsigned long long)(r->lines + batch->rejects.items[i].index + 1),
-                    STR_ARG(batch->rejects.items[i].error));
-    r->lines += batch->item_count;
+        fprintf(stderr, "line %llu: %s\n", (unsigned long long)lines->numbers.items[0], err_text(&err));
+    tell_rejected(r, batch, lines);
+    r->records += batch->item_count;
     batch_unref(batch);
 }
 
 static void feed_file(struct replay *r, FILE *file)
 {
-    struct buf lines = BUF_EMPTY;
-    char *line = NULL;
-    size_t cap = 0;
-    ssize_t n;
-    for (unsigned held = 0; (n = getline(&line, &cap, file)) > 0;) {
-        if (strspn(line, " \t\r\n") == (size_t)n)
-            continue;
-        buf_add(&lines, line, (size_t)n);
-        if (++held % REPLAY_BATCH == 0)
-            feed(r, &lines);
-    }
-    if (lines.len)
+    struct cli_lines lines = {0};
+    while (cli_lines_next(&lines, file, REPLAY_BATCH, SIZE_MAX))
         feed(r, &lines);
-    buf_free(&lines);
-    free(line);
+    cli_lines_free(&lines);
 }
 
 static void print_threat(const struct threat *threat, bool json)
@@ -116,15 +112,13 @@ static int run_replay(struct replay *r, const char *path, bool json)
     if (read_events(r, path) != 0 || r->refused)
         return EXIT_USAGE;
     size_t threats = print_threats(r, json);
-    if (!json) {
-        struct buf ledger = BUF_EMPTY;
-        ledger_json(engine_ledger(r->engine), 0, &ledger);
-        printf("%llu event%s, %llu rejected, %zu threat%s; the ledger %s\n", (unsigned long long)r->lines,
-               cli_plural(r->lines), (unsigned long long)r->rejected, threats, cli_plural(threats),
-               ledger_balanced(engine_ledger(r->engine)) ? "adds up" : "DOES NOT ADD UP");
-        buf_free(&ledger);
-    }
-    return ledger_balanced(engine_ledger(r->engine)) ? EXIT_OK : EXIT_EXPECTATION;
+    bool balanced = ledger_balanced(engine_ledger(r->engine));
+    if (!json)
+        printf("%llu event%s, %llu rejected, %zu threat%s; the ledger %s\n", (unsigned long long)r->records,
+               cli_plural(r->records), (unsigned long long)r->rejected, threats, cli_plural(threats),
+               balanced ? "adds up" : "DOES NOT ADD UP");
+    int code = cli_records_code(r->records - r->rejected, r->rejected);
+    return code == EXIT_OK && !balanced ? EXIT_EXPECTATION : code;
 }
 
 static struct ruleset *load_for(const struct cli *cli, int *code)

@@ -8,19 +8,25 @@
 #include "app/serve.h"
 #include "app/settings.h"
 
+#define SERVE_USAGE "usage: lunette serve [OPTIONS]\n"
+#define SERVE_HELP  "take events in, judge them, serve API and WebSocket"
+
 extern char **environ;
 
 static int usage(FILE *to, int code)
 {
     fprintf(to, "lunette %s\n\nusage: lunette COMMAND [OPTIONS]\n\n", LUNETTE_VERSION);
-    fprintf(to, "  %-28s %s\n", "serve", "take events in, judge them, serve API and WebSocket");
+    fprintf(to, "  %-28s %s\n", "serve", SERVE_HELP);
     for (size_t i = 0; i < cli_command_count; i++) {
         const struct cli_command *command = &cli_commands[i];
         int width = fprintf(to, "  %s %s", command->name, command->arguments);
         fprintf(to, "%*s%s\n", width < 31 ? 31 - width : 1, "", command->help);
     }
-    fprintf(to, "\nlunette COMMAND --help lists the options.\n"
-                "Exit codes: 0 ok, 1 an expectation failed, 2 the rules are broken, 3 bad input or usage.\n");
+    fprintf(
+        to,
+        "\nlunette COMMAND --help lists the options.\n"
+        "Exit codes: 0 ok, 1 an expectation failed or some records were rejected, 2 the rules are broken,\n"
+        "3 bad input or usage.\n");
     return code;
 }
 
@@ -29,9 +35,10 @@ static bool wants_help(int argc, char **argv)
 {
     for (int i = 0; i < argc; i++) {
         struct buf out = BUF_EMPTY;
-        if (strcmp(argv[i], "--help") == 0)
+        if (strcmp(argv[i], "--help") == 0) {
+            buf_puts(&out, SERVE_USAGE "\nlunette serve: " SERVE_HELP ".\n\n");
             config_help(settings_table, settings_count, &out);
-        else if (strcmp(argv[i], "--help-markdown") == 0)
+        } else if (strcmp(argv[i], "--help-markdown") == 0)
             config_markdown(settings_table, settings_count, &out);
         else
             continue;
@@ -57,7 +64,8 @@ static int run_serve(int argc, char **argv)
     if (rc == 0) {
         rc = serve(&settings);
     } else {
-        fprintf(stderr, "lunette serve: %s\n", err_text(&err));
+        fprintf(stderr, "lunette serve: %s\n" SERVE_USAGE "lunette serve --help lists the options.\n",
+                err_text(&err));
         rc = EXIT_USAGE;
     }
     config_release(settings_table, settings_count, &settings);

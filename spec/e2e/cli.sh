@@ -22,8 +22,12 @@ usage_is_explained() {
   says serve
   ends 3 "$LUNETTE" serve --lisen 127.0.0.1:0
   says listen
+  ends 3 "$LUNETTE" serve --prot 1
+  says '^usage: lunette serve '
+  says 'lunette serve --help'
   ends 0 "$LUNETTE" --help
   ends 0 "$LUNETTE" serve --help
+  says '^usage: lunette serve '
   says --data
   ends 0 "$LUNETTE" --version
   says '[0-9]\.[0-9]'
@@ -36,6 +40,7 @@ every_command_has_its_own_help() {
   for command in $COMMANDS; do
     ends 0 "$LUNETTE" "$command" --help
     says "^usage: lunette $command "
+    if grep -E "\([a-z, ]*$command[a-z, ]*\)" "$WORK/out"; then return 1; fi
     ends 0 "$LUNETTE" --help
     says "^  $command "
   done
@@ -191,6 +196,36 @@ one_is_not_many() {
 }
 check "e2e: one of a thing is called so" one_is_not_many
 
+# Five lines: a record, nothing, two that are none, a record
+partly_bad() {
+  sed -n 1p "$WORK/events.ndjson"
+  printf '\n{"torn":\n[1]\n'
+  sed -n 2p "$WORK/events.ndjson"
+}
+rejected_records_are_told() {
+  partly_bad >"$WORK/partly.ndjson"
+  grep -v event "$WORK/partly.ndjson" >"$WORK/bad.ndjson"
+  ends 1 "$LUNETTE" "$@" "$WORK/partly.ndjson"
+  says '^line 3: '
+  says '^line 4: '
+  expect "lines told" "$(grep -c '^line ' "$WORK/out")" 2
+  says '2 rejected'
+  ends 3 "$LUNETTE" "$@" "$WORK/bad.ndjson"
+  says '^line 2: '
+  says '2 rejected'
+  printf '{\n%.0s' {1..30} | cat "$WORK/one.ndjson" - >"$WORK/many.ndjson"
+  ends 1 "$LUNETTE" "$@" "$WORK/many.ndjson"
+  expect "lines told" "$(grep -c '^line ' "$WORK/out")" 10
+}
+replay_tells_what_it_rejects() { rejected_records_are_told replay --rules "$RULES" "${with_plugins[@]}"; }
+check "e2e: replay says which lines it rejects and why, and ends with 1, or 3 where all were" replay_tells_what_it_rejects
+
+threats_are_not_older_than_their_events() {
+  "$LUNETTE" replay --json --rules "$RULES" "${with_plugins[@]}" "$WORK/one.ndjson" >"$WORK/one.json"
+  jq -e '.created_at >= .first_seen' "$WORK/one.json"
+}
+check "e2e: replay creates no threat before its first event" threats_are_not_older_than_their_events
+
 send_delivers() {
   ends 0 "$LUNETTE" send --url "$URL" "$WORK/events.ndjson"
   says '3 accepted'
@@ -198,6 +233,20 @@ send_delivers() {
 }
 server_start
 check "e2e: send delivers a file to a server" send_delivers
+
+send_tells_what_is_rejected() { rejected_records_are_told send --url "$URL"; }
+check "e2e: send says which lines were rejected and why, and ends with 1, or 3 where all were" send_tells_what_is_rejected
+
+backup_replaces_only_by_force() {
+  ends 0 "$LUNETTE" backup --data "$DATA" "$WORK/copy.db"
+  echo mine >"$WORK/mine.db"
+  ends 3 "$LUNETTE" backup --data "$DATA" "$WORK/mine.db"
+  says 'mine.db is there already; --force'
+  expect "the file" "$(cat "$WORK/mine.db")" mine
+  ends 0 "$LUNETTE" backup --force --data "$DATA" "$WORK/mine.db"
+  cmp "$WORK/copy.db" "$WORK/mine.db"
+}
+check "e2e: backup replaces a file only with --force" backup_replaces_only_by_force
 
 send_unpacks() {
   sed s/ana/dan/ "$WORK/events.ndjson" | gzip >"$WORK/more.ndjson.gz"
