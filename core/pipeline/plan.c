@@ -55,9 +55,8 @@ static bool change_plan(struct threat *threat, struct change *change)
 {
     struct buf plan = BUF_EMPTY, extra = BUF_EMPTY;
     struct str text;
-    struct json *json = threat_extra_get(threat->extra, STR("response_plan"), &text)
-                            ? view_parse(text)
-                            : NULL;
+    struct json *json = threat_extra_get(threat->extra, STR("response_plan"), &text) ? view_parse(text)
+                                                                                     : NULL;
     if (json_kind(json) == JSON_KIND_OBJECT)
         put_plan(json, change, &plan);
     if (change->found) {

@@ -161,23 +161,37 @@ static void only_what_was_seen_is_acted_on(void **state)
     struct threat *threat = a_threat();
     unsigned dropped;
     (void)state;
-    struct json *plan =
-        plan_of(
-            threat,
-            PLAN("[" PLANNED("block_ip", "source.ip:198.51.100.8") "," PLANNED("disable_user", "user.name:"
-                                                                                               "ana") "," PLANNED("block_ip", "host.ip:10.0.0.2") "," PLANNED(
-                "block_url",
-                "url.full:http://x.test:8080/a:b") "," PLANNED("block_ip",
-                                                               "10.0.0.2") "," PLANNED("disable_user",
-                                                                                       "user.name:bo") ","
-                                                                                                       "{"
-                                                                                                       "\"typ"
-                                                                                                       "e\":"
-                                                                                                       "\"not"
-                                                                                                       "ify\""
-                                                                                                       "}"
-                                                                                                       "]"),
-            "", &dropped);
+    struct json *plan = plan_of(
+        threat,
+        PLAN("[" PLANNED("block_ip", "source.ip:198.51.100.8") "," PLANNED(
+            "disable_user",
+            "user.name:"
+            "ana") "," PLANNED("block_ip",
+                               "host.ip:10.0.0.2") "," PLANNED("block_url",
+                                                               "url.full:http://x.test:8080/"
+                                                               "a:b") "," PLANNED("block_ip",
+                                                                                  "10.0.0.2") "," PLANNED("di"
+                                                                                                          "sa"
+                                                                                                          "bl"
+                                                                                                          "e_"
+                                                                                                          "us"
+                                                                                                          "e"
+                                                                                                          "r",
+                                                                                                          "us"
+                                                                                                          "er"
+                                                                                                          ".n"
+                                                                                                          "am"
+                                                                                                          "e:"
+                                                                                                          "b"
+                                                                                                          "o") ","
+                                                                                                               "{"
+                                                                                                               "\"typ"
+                                                                                                               "e\":"
+                                                                                                               "\"not"
+                                                                                                               "ify\""
+                                                                                                               "}"
+                                                                                                               "]"),
+        "", &dropped);
     assert_int_equal(dropped, 3);
     check_member(json_get(plan, "primary_action"), "target", "user.name:ana");
     const struct json *rest = json_get(plan, "secondary_actions");
