@@ -127,4 +127,15 @@ function targets.spared(threat, address)
   if list "crawler_ranges":has(address) then return "the address is a known crawler's" end
 end
 
+local built_in = { system = true, root = true, ["local service"] = true, ["network service"] = true, anonymous = true,
+  ["anonymous logon"] = true, ["local system"] = true, localsystem = true, nobody = true, ["-"] = true }
+
+-- Why an account is not one that a person signs in with; nil: it may be one.
+function targets.is_no_person(value)
+  local name = (value:match "\\([^\\]+)$" or value):lower()
+  if name:find "%$$" then return "the account is a machine's own" end
+  if built_in[name] or value:lower():find "^nt authority\\" then return "the account is built into the system" end
+  if name:find "[*?%%;,]" then return "the target is not the name of one account" end
+end
+
 return targets
