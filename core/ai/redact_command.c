@@ -88,7 +88,7 @@ static bool is_ports(struct str value)
     return true;
 }
 
-static bool take(const struct scan *scan, size_t from, struct hit *hit)
+static bool take(struct scan *scan, size_t from, struct hit *hit)
 {
     const struct tool *tool = &tools[scan->tool];
     char quote = scan_at(scan, from) == '"' || scan_at(scan, from) == '\'' ? scan_at(scan, from) : '\0';
@@ -106,6 +106,7 @@ static bool take(const struct scan *scan, size_t from, struct hit *hit)
         return false;
     if (end <= from || scan_at(scan, from) == '$')
         return false;
+    scan->tool = 0; /* "sshpass -p secret ssh -p 22": one password a command */
     *hit = (struct hit){.from = from, .to = end, .kind = REDACT_SECRET_PASSWORD, .label = "password"};
     return true;
 }

@@ -27,6 +27,7 @@ static const struct secret_name names[] = {
     {"userpass", false, NAME_PASSWORD, "password"},
     {"rootpass", false, NAME_PASSWORD, "password"},
     {"adminpass", false, NAME_PASSWORD, "password"},
+    {"securestring", false, NAME_PASSWORD, "password"},
     {"pass", true, NAME_PASSWORD, "password"},
     {"pwd", true, NAME_PASSWORD, "password"},
     {"pw", true, NAME_PASSWORD, "password"},

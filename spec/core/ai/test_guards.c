@@ -119,7 +119,8 @@ static void each_kind_of_limit_holds_back_on_both_its_sides(void **state)
         for (int named = 0; named < 2; named++) {
             struct budget *budget = budget_new();
             enum budget_kind which = BUDGET_KINDS;
-            budget_set_limit(budget, kind, named ? names[kind] : STR(""), (struct budget_limit){.tokens = 1000});
+            budget_set_limit(budget, kind, named ? names[kind] : STR(""),
+                             (struct budget_limit){.tokens = 1000});
             budget_add(budget, 0, &key, 500, 100);
             assert_true(budget_admits(budget, 0, &key, 400, &which));
             assert_false(budget_admits(budget, 0, &key, 401, &which));
@@ -241,7 +242,8 @@ static void names_beyond_ten_thousand_are_counted_together(void **state)
 static enum queue_push push(struct ai_queue *queue, const char *id, unsigned severity, int64_t queued_ns,
                             struct queue_job *displaced)
 {
-    struct queue_job job = {.id = str_from(id), .severity = severity, .queued_ns = queued_ns, .data = (void *)id};
+    struct queue_job job = {
+        .id = str_from(id), .severity = severity, .queued_ns = queued_ns, .data = (void *)id};
     return ai_queue_push(queue, &job, displaced);
 }
 
@@ -362,7 +364,8 @@ static void ten_thousand_jobs_keep_the_order_of_a_plain_list(void **state)
         unsigned i = chance / 65536 % JOBS;
         if (!held[i]) {
             snprintf(ids[i], sizeof ids[i], "%u", i);
-            model[i] = (struct queue_job){.id = str_from(ids[i]), .severity = chance / 7 % 5, .queued_ns = step};
+            model[i] = (struct queue_job){
+                .id = str_from(ids[i]), .severity = chance / 7 % 5, .queued_ns = step};
             assert_int_equal(ai_queue_push(queue, &model[i], NULL), QUEUE_ADDED);
             held[i] = true;
             continue;
@@ -370,8 +373,9 @@ static void ten_thousand_jobs_keep_the_order_of_a_plain_list(void **state)
         struct queue_job job;
         int best = -1;
         for (int j = 0; j < JOBS; j++)
-            if (held[j] && (best < 0 || model[j].severity > model[best].severity ||
-                            (model[j].severity == model[best].severity && model[j].queued_ns < model[best].queued_ns)))
+            if (held[j] &&
+                (best < 0 || model[j].severity > model[best].severity ||
+                 (model[j].severity == model[best].severity && model[j].queued_ns < model[best].queued_ns)))
                 best = j;
         assert_true(ai_queue_take(queue, 0, &job));
         assert_int_equal(job.queued_ns, model[best].queued_ns);
@@ -382,7 +386,8 @@ static void ten_thousand_jobs_keep_the_order_of_a_plain_list(void **state)
 
 /* ---- the monotonic rule: every standing, every end, every answer ---- */
 
-static void check_effect(const struct ai_standing *standing, enum ai_status status, const struct answer *answer)
+static void check_effect(const struct ai_standing *standing, enum ai_status status,
+                         const struct answer *answer)
 {
     struct ai_effect effect = ai_monotonic(standing, status, answer);
     unsigned base = standing->severity > standing->floor ? standing->severity : standing->floor;
