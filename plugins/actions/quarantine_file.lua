@@ -4,13 +4,14 @@ local targets = require "actions.targets"
 local fields = { "file.path", "process.executable" }
 
 local function is_part_of_system(path)
-  local lower = path:lower():gsub("/", "\\"):gsub("^\\\\[?.]\\", "")
+  local lower = path:lower():gsub("/", "\\")
   return lower:find "^%a:\\windows\\" and not lower:find "^%a:\\windows\\temp\\"
     or lower:find "^\\s?bin\\" or lower:find "^\\lib%d*\\" or lower:find "^\\usr\\s?bin\\" or lower:find "^\\usr\\lib"
     or lower:find "^\\boot\\" or lower:find "^\\system\\"
 end
 
-local function why_not(path)
+local function why_not(target)
+  local path = target:gsub("^\\\\[?.]\\", "") -- how Windows writes a path that it is not to change
   if path:find "[*?]" or path:find "[\\/]$" then return "the target is not the path of one file" end
   if not (path:find "^%a:[\\/]" or path:find "^/" or path:find "^\\\\") then return "the path is not a full one" end
   if path:find "%.%.[\\/]" then return "the path leads upwards" end

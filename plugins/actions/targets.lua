@@ -88,6 +88,12 @@ function targets.customer(threat)
   return name ~= "" and name or "the customer"
 end
 
+-- What is known of the customer; {} for nothing.
+function targets.profile(threat)
+  local name = threat.customer_name
+  return type(name) == "string" and targets.list(list "customers":get(name)) or {}
+end
+
 -- What is known of an asset, for a warning; nil where it is of no weight.
 function targets.asset_warning(field, value)
   local asset = list "assets":get(field .. ":" .. value)
@@ -136,6 +142,21 @@ function targets.is_no_person(value)
   if name:find "%$$" then return "the account is a machine's own" end
   if built_in[name] or value:lower():find "^nt authority\\" then return "the account is built into the system" end
   if name:find "[*?%%;,]" then return "the target is not the name of one account" end
+end
+
+-- For actions that are about the whole threat: nil, or why a target that is named all the same is refused. The fields
+-- in such an action's `target` only say what a plan may name for the reader.
+function targets.wrong_subject(action, threat, fields)
+  if action.target == nil or action.target == "" then return nil end
+  local field, reason = targets.read(action, threat, fields)
+  return field == nil and reason or nil
+end
+
+-- The title, the severity and the number of events of a threat, for a message; each only where it is there.
+function targets.describe(threat)
+  local title, severity = targets.text(threat.title, 200), targets.text(threat.severity, 20)
+  local count = math.type(threat.event_count) == "integer" and (", events: %d"):format(threat.event_count) or ""
+  return (title ~= "" and title or "a threat without a title") .. (severity ~= "" and ", " .. severity or "") .. count
 end
 
 return targets
