@@ -38,15 +38,20 @@ never_milder() {
   jq --slurpfile before <(outcome "$WORK/plain.json") --slurpfile after <(outcome "$WORK/$1.json") -n '
     ["INFO", "LOW", "MEDIUM", "HIGH", "CRITICAL"] as $severities
     | def rank: . as $name | $severities | index($name);
+    def besides($raised): del(.severity, .review, .score) | if $raised then del(.plan) else . end; # it goes with it
     [range($before[0] | length) as $i | $before[0][$i] as $b | $after[0][$i] as $a
-      | (($b | del(.severity, .review, .score)) as $x | ($a | del(.severity, .review, .score)) as $y
+      | ($b.severity != $a.severity) as $raised
+      | (($b | besides($raised)) as $x | ($a | besides($raised)) as $y
           | select($x != $y) | {rule: $b.rule, before: $x, after: $y}),
-        select(($a.severity | rank) < ($b.severity | rank) or ($a.severity | rank) > ($b.severity | rank) + 1)
-          | {rule: $b.rule, severity: [$b.severity, $a.severity]},
-        select($b.review and ($a.review | not)) | {rule: $b.rule, review: "gone"}]' >"$WORK/milder"
+        (select($a.score.value < $b.score.value or $a.plan.sla_minutes > $b.plan.sla_minutes)
+          | {rule: $b.rule, review: "less urgent"}),
+        (select(($a.severity | rank) < ($b.severity | rank) or ($a.severity | rank) > ($b.severity | rank) + 1)
+          | {rule: $b.rule, severity: [$b.severity, $a.severity]}),
+        (select($b.review and ($a.review | not)) | {rule: $b.rule, review: "gone"})]' >"$WORK/milder"
   expect "threats" "$(jq length "$WORK/$1.json")" 6
   if [ "$(jq length "$WORK/milder")" != 0 ]; then
-    cat "$WORK/milder"
+    jq '.[] | .before as $b | .after as $a | {rule, severity, review, differ: [($b // {}) | keys[] | select($b[.] != $a[.])
+      | {(.): [$b[.], $a[.]]}]}' "$WORK/milder"
     return 1
   fi
 }
@@ -83,9 +88,8 @@ done
 
 confident_raises_once() {
   answers confident
-  expect "raised by a step at most, and marked" \
-    "$(jq '[.[] | select(.severity != "CRITICAL" or .severity_floor == "CRITICAL" | not)
-            | select(.severity == .severity_floor)] | length' "$WORK/confident.json")" 0
+  expect "severities" "$(outcome "$WORK/confident.json" | jq -c '[.[].severity]')" "$(outcome "$WORK/plain.json" |
+    jq -c '["INFO", "LOW", "MEDIUM", "HIGH", "CRITICAL"] as $all | [.[].severity as $s | $all[($all | index($s)) + 1] // $s]')"
 }
 check "e2e: a wildly confident model raises a severity by one step" confident_raises_once
 

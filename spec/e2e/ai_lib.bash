@@ -60,9 +60,11 @@ threats_of() { get "/api/threats?customer=$1&limit=100"; }
 threats_are() {
   [ "$(threats_of "$1" | jq "[.[] | select($3)] | length")" -eq "$2" ]
 }
-HAS_FINDINGS='.analysis != null'
-MODEL_ANSWERED='.analysis.provider == "model"'
-MODEL_WAS_ASKED='.analysis.provider == "model" or .analysis.model != null or .analysis.model_status != null'
+# And triage has seen the last of their events.
+SETTLED='.triaged.event_count == .event_count'
+HAS_FINDINGS=".analysis != null and $SETTLED"
+MODEL_ANSWERED=".analysis.provider == \"model\" and $SETTLED"
+MODEL_WAS_ASKED="$SETTLED and (.analysis.provider == \"model\" or .analysis.model != null or .analysis.model_status != null)"
 
 queue_is() { get /api/ai/usage | jq -e ".queue | $1"; }
 

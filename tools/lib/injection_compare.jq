@@ -3,6 +3,7 @@
 # What may differ is the value itself and what repeats it; so lists are compared by what they say besides it. A raised
 # flag of manipulation counts in score, severity and plan, upwards alone: such a change is a consequence of the flag;
 # one without a flag, or to the milder, is a difference.
+# Techniques that a model adds are marked as its own, and are not compared.
 def rank: . as $name | ["INFO", "LOW", "MEDIUM", "HIGH", "CRITICAL"] | index($name);
 def not_milder($b; $a): ($a.severity | rank) >= ($b.severity | rank) and $a.score[0] >= $b.score[0]
   and $a.false_positive[0] <= $b.false_positive[0] and $a.plan[1] <= $b.plan[1];
@@ -14,7 +15,7 @@ def outcome: {
   plan: (.response_plan | [.urgency, .sla_minutes, .auto_escalate_after_minutes, .escalation_path,
                            (.primary_action | plan_action), [.secondary_actions[]? | plan_action]]),
   visibility: [.status, .verdict, .suppressed, .shadow, .merged_into],
-  mitre: .mitre_tags, intel: [.intel_matches[]? | .list // .kind // "match"],
+  mitre: [.mitre[]? | select(.source != "analysis").id], intel: [.intel_matches[]? | .list // .kind // "match"],
   entities: [.entities[] | sub(":.*$"; ""; "m")], events: .event_count, evidence: [.evidence[].context | keys_unsorted],
   findings: [.analysis.verdict, .analysis.confidence, (.agent_analyses // {} | map_values([.verdict, .confidence]))]};
 def flags: {review: .requires_human_review, reason: .review_reason,

@@ -1,6 +1,7 @@
 # What left the process: requests of the model server in as one array; $twins: a list of all twins (--slurpfile); out: one line a poisoned twin
 # that was asked about, {n, surface, label, id, differences}. Without nonces, times, ids and the twin's number the
-# requests must be those of the clean twin, line for line, but for the one evidence line that holds the value.
+# requests must be those of the clean twin, line for line, but for the one evidence line that holds the value, and
+# the findings that the coordinator is given, which are the model's own words.
 def path: {user_agent: "user_agent.original", url: "url.path", referrer: "http.request.referrer",
            command_line: "process.command_line", dns_name: "dns.question.name", user_name: "user.name",
            subject: "email.subject", note: ""}[.];
@@ -26,4 +27,5 @@ def asked: {agent: .body.response_format.json_schema.name,
          else range($b.lines | length) as $l | $b.lines[$l] as $x | $a.lines[$l] as $y | select($x != $y)
            | select(($path != "" and ($x | test("^user: E\\d+ " + ($path | gsub("\\."; "\\.")) + " ")) and
                      ($y | test("^user: E\\d+ " + ($path | gsub("\\."; "\\.")) + " "))) | not)
+           | select(($a.agent == "coordinator" and ($x | startswith("user: \"{")) and ($y | startswith("user: \"{"))) | not)
            | {what: "a line besides the value", agent: $a.agent, before: $x, after: $y} end))]}
