@@ -32,7 +32,8 @@ return action {
       summary = "Would open a ticket for the customer: a threat without a title" } },
     { "not about something else", action = { target = "user.name:bob" }, threat = { entities = { "user.name:ana" } },
       expect = { refused = "the target is not in this threat" } },
-    { "values of other types", action = { target = "" }, threat = { title = {}, severity = 7, customer_name = { a = 1 } },
+    { "values of other types", action = { target = "" },
+      threat = { title = {}, severity = 7, customer_name = { a = 1 } },
       expect = { summary = "Would open a ticket for the customer: a threat without a title" } },
   },
 }
