@@ -68,7 +68,7 @@ return action {
     { "not of another field", action = { target = "user.name:203.0.113.9" },
       threat = { entities = { "user.name:203.0.113.9" } },
       expect = { refused = "the target is of user.name, not of source.ip, client.ip, destination.ip" } },
-    { "nothing named", action = {}, threat = {}, expect = { refused = "the action names no target", steps = {} } },
+    { "nothing named", action = {}, threat = {}, expect = { refused = "the action names no target", steps = null } },
     { "values of other types", action = { target = { "source.ip:203.0.113.9" }, parameters = "all" },
       threat = { entities = "all", evidence = { "E1" } }, expect = { refused = "the action names no target" } },
   },

@@ -49,7 +49,7 @@ function targets.beside(threat, of, value, field)
 end
 
 function targets.refuse(title, reason)
-  return { summary = "Would not " .. title .. ": " .. reason, refused = reason, steps = {} }
+  return { summary = "Would not " .. title .. ": " .. reason, refused = reason }
 end
 
 -- The field and the value of the action's target, or nil and why not. `fields`: those it may be of.

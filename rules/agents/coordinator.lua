@@ -8,6 +8,7 @@ local analysts = { "historical", "config", "devops", "context", "priority" }
 local sides = { malicious = 1, suspicious = 1, benign_expected = -1, false_positive = -1, not_evaluable = 0 }
 
 local HEARD       = 0.3 -- confidence from which a verdict counts
+local TRUSTED     = 0.5 -- and one that says "harmless" of a grave threat
 local CLAIMS_EACH = 4
 local TEXTS_MOST  = 10
 
@@ -58,10 +59,11 @@ local function surest(heard, test)
   return best
 end
 
-local function judge(heard, contradicted)
+local function judge(threat, heard, contradicted)
   local function counts(one) return one.confidence >= HEARD and not one.repeats_rule end
   local against = surest(heard, function(one) return one.side > 0 and counts(one) end)
-  local harmless = surest(heard, function(one) return one.side < 0 and counts(one) end)
+  local enough = facts.is_grave(threat) and TRUSTED or HEARD
+  local harmless = surest(heard, function(one) return one.side < 0 and counts(one) and one.confidence >= enough end)
   local rule = surest(heard, function(one) return one.repeats_rule end)
   if against then
     local attack = surest(heard, function(one) return one.verdict == "malicious" and one.confidence >= 0.5 end)
@@ -150,7 +152,7 @@ return agent {
   offline    = function(threat, gathered)
     local merged, heard, missing = facts.finding(), read(gathered)
     local contradictions = find_contradictions(heard)
-    local verdict, confidence = judge(heard, #contradictions > 0)
+    local verdict, confidence = judge(threat, heard, #contradictions > 0)
     merged.verdict, merged.confidence = verdict, math.floor(confidence * 100 + 0.5) / 100
     merge_claims(merged, heard, threat)
     for _, key in ipairs { "recommendations", "missing_evidence", "mitre" } do merge_texts(merged, heard, key) end
@@ -201,6 +203,11 @@ return agent {
       gathered = { config = { verdict = "benign_expected", confidence = 0.5 }, historical = {}, devops = {},
         context = {}, priority = { verdict = "suspicious", confidence = 0.3, provider = "rules" } },
       expect = { verdict = "benign_expected", confidence = 0.5, contradictions = null } },
+    { "of a grave threat that takes more than a setting",
+      threat = { severity = "HIGH" },
+      gathered = { config = { verdict = "benign_expected", confidence = 0.35 }, historical = {}, devops = {},
+        context = {}, priority = { verdict = "suspicious", confidence = 0.4, provider = "rules" } },
+      expect = { verdict = "suspicious", confidence = 0.4, contradictions = null } },
     { "a model's priority is a judgement of its own",
       threat = { severity = "MEDIUM" },
       gathered = { config = { verdict = "benign_expected", confidence = 0.5 },
