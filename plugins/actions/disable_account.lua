@@ -13,7 +13,7 @@ return action {
     local reason = targets.is_no_person(value)
     if reason then return targets.refuse("disable " .. targets.text(value), reason) end
     local warnings = { targets.asset_warning(field, value) }
-    if list "admins":has(value) then
+    if targets.entry("admins", value) then
       warnings[#warnings + 1] = "The account is an administrator's: make sure that another one can sign in"
     end
     local user = targets.text(value)

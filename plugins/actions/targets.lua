@@ -4,6 +4,12 @@ local targets = {}
 
 function targets.list(value) return type(value) == "table" and value or {} end
 
+-- Lists are the rules', and these actions go with any rules: what there is no list for is in no list.
+function targets.entry(name, value)
+  local there, entry = pcall(function() return list(name):get(value) end)
+  return there and entry or nil
+end
+
 -- One line to show; "" for what is no text.
 function targets.text(value, most)
   if type(value) ~= "string" then return "" end
@@ -91,12 +97,12 @@ end
 -- What is known of the customer; {} for nothing.
 function targets.profile(threat)
   local name = threat.customer_name
-  return type(name) == "string" and targets.list(list "customers":get(name)) or {}
+  return type(name) == "string" and targets.list(targets.entry("customers", name)) or {}
 end
 
 -- What is known of an asset, for a warning; nil where it is of no weight.
 function targets.asset_warning(field, value)
-  local asset = list "assets":get(field .. ":" .. value)
+  local asset = targets.entry("assets", field .. ":" .. value)
   if type(asset) ~= "table" or asset.criticality ~= "critical" and asset.criticality ~= "high" then return nil end
   local owner = targets.text(asset.owner)
   return ("%s is of %s criticality%s"):format(targets.text(value), asset.criticality,
@@ -116,7 +122,7 @@ end
 
 -- Whether the allow-list holds the value for this threat: an entry may be over, or for another customer or rule.
 function targets.is_allowed(threat, value)
-  local entry = list "allowlist":get(value)
+  local entry = targets.entry("allowlist", value)
   if type(entry) ~= "table" then return false end
   local rule = targets.list(threat.rule)
   local day = targets.text(threat.last_seen, 40):sub(1, 10)
@@ -128,9 +134,9 @@ end
 -- Why an address is not to be hindered: it is our own, or known to be harmless. nil: nothing speaks for it.
 function targets.spared(threat, address)
   if ip.is_private(address) then return "the address is private: a machine of our own, or many behind one" end
-  if list "corporate_networks":has(address) then return "the address is in one of our own networks" end
+  if targets.entry("corporate_networks", address) then return "the address is in one of our own networks" end
   if targets.is_allowed(threat, address) then return "the address is on the allow-list" end
-  if list "crawler_ranges":has(address) then return "the address is a known crawler's" end
+  if targets.entry("crawler_ranges", address) then return "the address is a known crawler's" end
 end
 
 local built_in = { system = true, root = true, ["local service"] = true, ["network service"] = true, anonymous = true,

@@ -57,10 +57,11 @@ function facts.ask(question, ...)
   return good and type(answer) == "table" and answer or nil
 end
 
--- The entry of a list, or nil.
+-- The entry of a list, or nil; also where there is no such list.
 function facts.entry(name, value)
   if type(value) ~= "string" or value == "" then return nil end
-  return (list(name):get(value))
+  local there, entry = pcall(function() return list(name):get(value) end)
+  return there and entry or nil
 end
 
 -- Seconds ago that reach back to `before` seconds ahead of the threat's first event: a job may run late.
