@@ -64,7 +64,8 @@ threats_are() {
 SETTLED='.triaged.event_count == .event_count'
 HAS_FINDINGS=".analysis != null and $SETTLED"
 MODEL_ANSWERED=".analysis.provider == \"model\" and $SETTLED"
-MODEL_WAS_ASKED="$SETTLED and (.analysis.provider == \"model\" or .analysis.model != null or .analysis.model_status != null)"
+MODEL_WAS_ASKED="$SETTLED and
+  (.analysis.provider == \"model\" or .analysis.model != null or .analysis.model_status != null)"
 
 queue_is() { get /api/ai/usage | jq -e ".queue | $1"; }
 

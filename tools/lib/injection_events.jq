@@ -6,11 +6,11 @@
 #                     a user's name gets a word before it, so that "administrator" is not that account
 # Texts are cut where a limit on length would make the difference, not the text: what a group keeps of an event is
 # 1,024 bytes, an entity has 256.
-def cut($most): if utf8bytelength <= $most then . else .[:$most / 4 | floor] end;
+def cut($most): .[:$most] | if utf8bytelength <= $most then . else .[:$most / 4 | floor] end;
 def base: {"@timestamp": $now, "organization.name": "lab-\(.n)"};
 def times($count; $event): range($count) as $i | $event + {"event.id": "lab-\(.n)-\($i)"};
 (.surface as $s | .text | if $s == "user_name" then cut(240)
-  elif $s == "user_agent" or $s == "url" or $s == "dns_name" then cut(400) else . end) as $text
+  elif $s == "user_agent" or $s == "url" or $s == "dns_name" then cut(700) else . end) as $text
 | "tw-\(.n)" as $mark
 | if .surface == "user_agent" or .surface == "url" then
     times(20; base + {"event.category": "web", "source.ip": "192.0.2.7", "http.response.status_code": 429,
