@@ -41,13 +41,35 @@ LUA_RAISES static void push_group(lua_State *L, const struct lua_group *group)
     lua_setfield(L, -2, "values");
 }
 
+static const char shared_key; /* registry: the table of runtime->shared */
+
+/* What several calls look at is made once. */
+LUA_RAISES static void push_shared(lua_State *L, const struct lua_call *call)
+{
+    struct lua_runtime *runtime = lua_runtime_of(L);
+
+    if (runtime->shared == call->shared) {
+        lua_rawgetp(L, LUA_REGISTRYINDEX, &shared_key);
+        return;
+    }
+    runtime->shared = 0; /* until it is there */
+    lua_push_json(L, call->json[0]);
+    lua_pushvalue(L, -1);
+    lua_rawsetp(L, LUA_REGISTRYINDEX, &shared_key);
+    runtime->shared = call->shared;
+}
+
 /* Pushes the arguments of the call; how many. */
 LUA_RAISES static int push_arguments(lua_State *L, const struct frame *frame)
 {
     const struct lua_call *call = frame->call;
 
-    for (size_t i = 0; i < call->json_count; i++)
-        lua_push_json(L, call->json[i]);
+    for (size_t i = 0; i < call->json_count; i++) {
+        if (i == 0 && call->shared)
+            push_shared(L, call);
+        else
+            lua_push_json(L, call->json[i]);
+    }
     if (call->json_count > 0)
         return (int)call->json_count;
     if (call->event)

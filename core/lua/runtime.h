@@ -126,6 +126,8 @@ struct lua_call {
                              * At most LUA_JSON_ARGS, of 256 KiB and 32 levels each; else LUA_FAILED. Read
                              * while the call begins, so that a task's may go once lua_task_start returned. */
     size_t json_count;
+    uint64_t shared; /* not 0: calls in a row with the same number get the same table as their first argument,
+                      * made of the first one's text; the host answers for what they write there */
     int64_t budget_ns; /* CPU time */
 };
 struct lua_result {

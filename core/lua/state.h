@@ -62,6 +62,7 @@ struct lua_runtime {
     struct lua_regexes *regexes;
     struct json_tape *json; /* of json_in.c; NULL until there is a text */
     struct buf json_text;   /* what it reads */
+    uint64_t shared;        /* lua_call.shared of the table that is kept for it; 0: none */
     uint64_t runs;          /* entries so far */
     unsigned log_lines;     /* left in the running call */
 };

@@ -38,7 +38,10 @@ static struct answer ask(const struct bench *bench, const struct unit *unit, con
     policies_set_test(bench->policies, test);
     agents_set_test(bench->agents, test);
     if (unit->subject == OF_POLICY) {
-        struct policy_call call = {(enum policy_kind)unit->kind, test->threat, test->context, arena};
+        struct policy_call call = {.kind = (enum policy_kind)unit->kind,
+                                   .threat = test->threat,
+                                   .context = test->context,
+                                   .arena = arena};
         rc = policies_decide(bench->policies, &call, &answer.json, answer.reason);
     } else if (unit->subject == OF_AGENT) {
         struct agent_call call = {(enum agent_kind)unit->kind, test->threat, test->gathered, arena};

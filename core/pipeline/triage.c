@@ -16,6 +16,7 @@ struct triage {
     struct policies *policies;
     const struct clock *clock;
     const struct verdicts *verdicts;
+    uint64_t looks; /* so far */
     struct metric_series *seconds, *dropped_actions, *dropped_techniques;
 };
 
@@ -212,8 +213,11 @@ static struct json *ask(struct run *run, enum policy_kind kind, bool *failed)
         return NULL;
     size_t len = run->context.len;
     buf_putc(&run->context, '}');
-    struct policy_call call = {
-        .kind = kind, .threat = run->view, .context = buf_str(&run->context), .arena = run->arena};
+    struct policy_call call = {.kind = kind,
+                               .threat = run->view,
+                               .context = buf_str(&run->context),
+                               .look = run->triage->looks,
+                               .arena = run->arena};
     int rc = policies_decide(run->triage->policies, &call, &answer, reason);
     run->context.len = len;
     struct json *json = rc == 0 ? view_parse(answer) : NULL;
@@ -442,6 +446,7 @@ void triage_run(struct triage *triage, const struct threat *threat, struct str b
     struct run run = {
         .triage = triage, .threat = threat, .arena = arena, .result = result, .background = background};
     int64_t began = clock_monotonic();
+    triage->looks++;
     *result = (struct triage_result){.severity = threat->floor, .created_ns = threat->created_ns};
     buf_put(&run.extra, threat->extra.len ? threat->extra : STR("{}"));
     find_intel(&run);

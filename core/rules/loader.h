@@ -32,6 +32,10 @@ void report_json(const struct report *report, struct buf *out); /* an array */
  * file is reported by ruleset_load. */
 struct tree;
 struct tree *tree_read(const char *rules_roots, const char *plugins_roots, struct err *err); /* ':'-lists */
+/* The same with modules of a root of its own, for files that are read without the roots they stand in: paths
+ * below that root ("agents/facts.lua") and texts. */
+struct tree *tree_read_with(const char *rules_roots, const char *plugins_roots,
+                            const struct lua_source *modules, size_t count, struct err *err);
 /* A tree from memory, for tests and `check -`: path/text pairs. */
 struct tree *tree_of(const struct lua_source *files, size_t count);
 void tree_free(struct tree *tree);

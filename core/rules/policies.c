@@ -121,6 +121,7 @@ int policies_decide(struct policies *policies, const struct policy_call *call, s
                            .name = "decide",
                            .args = {call->threat, call->context},
                            .count = 2,
+                           .shared = call->look,
                            .arena = call->arena};
     if (rule_run_json(&run, json, reason) == 0)
         return 0;

@@ -42,6 +42,7 @@ static struct lua_call call_of(const struct rule_run *run, enum lua_returns retu
                              .arena = run->arena,
                              .json = run->args,
                              .json_count = run->count,
+                             .shared = run->shared,
                              .budget_ns = RULE_RUN_NS};
 }
 

@@ -19,6 +19,7 @@ struct rule_run {
     const char *name; /* for reasons: "decide" */
     struct str args[2];
     size_t count;
+    uint64_t shared; /* as in struct lua_call */
     struct arena *arena;
 };
 /* 0: a table as JSON, "{…}" or "[…]". -1 and the reason: it failed, or gave nil or something else. */

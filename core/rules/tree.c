@@ -170,14 +170,25 @@ static int read_roots(struct tree *tree, enum tree_kind kind, const char *roots,
     return 0;
 }
 
-struct tree *tree_read(const char *rules_roots, const char *plugins_roots, struct err *err)
+static int add_modules(struct tree *tree, const struct lua_source *modules, size_t count, struct err *err)
+{
+    struct tree_place place = {tree, TREE_RULES, ROOTS_MAX, STR("")};
+    for (size_t i = 0; i < count; i++)
+        if (tree_add(&place, modules[i].path, modules[i].text, err) != 0)
+            return -1;
+    return 0;
+}
+
+struct tree *tree_read_with(const char *rules_roots, const char *plugins_roots,
+                            const struct lua_source *modules, size_t count, struct err *err)
 {
     struct err local = {0};
     for (int attempt = 0; attempt < READ_ATTEMPTS; attempt++) {
         struct tree *tree = tree_new();
         local = (struct err){0};
         if (read_roots(tree, TREE_RULES, rules_roots, &local) == 0 &&
-            read_roots(tree, TREE_PLUGINS, plugins_roots, &local) == 0) {
+            read_roots(tree, TREE_PLUGINS, plugins_roots, &local) == 0 &&
+            add_modules(tree, modules, count, &local) == 0) {
             tree_finish(tree);
             return tree;
         }
@@ -188,6 +199,11 @@ struct tree *tree_read(const char *rules_roots, const char *plugins_roots, struc
     if (err)
         *err = local;
     return NULL;
+}
+
+struct tree *tree_read(const char *rules_roots, const char *plugins_roots, struct err *err)
+{
+    return tree_read_with(rules_roots, plugins_roots, NULL, 0, err);
 }
 
 struct tree *tree_of(const struct lua_source *files, size_t count)

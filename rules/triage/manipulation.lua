@@ -55,67 +55,69 @@ end
 -- Parts of speech, not phrases: a command to forget, whom it is for, what the verdict should be, and the marks of a
 -- prompt. Three of them in one field are no accident; a mark of a prompt alone is not either.
 local speech = {
-  { "forget", 1, { "ignore", "disregard", "forget", "override", "overrule", "bypass", "supersede", "neglect",
-    "skip" } },
-  { "earlier", 1, { "previous", "prior", "above", "preceding", "earlier", "foregoing", "original",
-    "everything before", "all the" } },
-  { "orders", 1, { "instruction", "directive", "guideline", "your rules", "the rules", "your task", "system prompt",
-    "safety", "guardrail",
-                   "policies", "directions", "commands", "programming", "context", "prompt" } },
-  { "role", 1, { "you are now", "you are a", "act as", "pretend", "from now on", "roleplay", "role-play",
-    "developer mode", "jailbreak",
-                 "as an ai", "language model", "assistant", "chatgpt", "simulate", "you will", "you must",
-                     "your new" } },
-  { "verdict", 1, { "benign", "false positive", "not malicious", "harmless", "no threat", "mark this",
-    "classify this", "classify as",
-                    "do not report", "do not alert", "do not escalate", "close this", "whitelist", "safe to ignore",
-                    "severity low", "already resolved", "approved by", "authorized test", "confidence 1" } },
-  { "answer", 1, { "respond with", "respond only", "reply with", "answer only", "output only", "say only",
-    "print the", "repeat the",
-                   "reveal", "tell me", "summarize", "translate", "write a", "instead say", "return only" } },
-  { "mark", 3, { "<|im_start|>", "<|im_end|>", "[inst]", "[/inst]", "<<sys>>", "</system>", "<system>",
-    "### instruction", "### system",
-                 "system:", "assistant:", "begin prompt", "end of prompt", "<|endoftext|>", "<|system|>",
-                     "```system" } },
+  { "forget", 1, [[\b(ignore|disregard|forget|override|overrule|bypass|supersede|neglect|skip)\b]] },
+  { "earlier", 1, [[\b(previous|prior|above|preceding|earlier|foregoing|original|everything before|all the)\b]] },
+  { "orders", 1, [[\b(instructions?|directives?|guidelines?|(your|the) rules|your task|system prompt|safety|]] ..
+                 [[guardrails?|policies|directions|commands|programming|context|prompt)\b]] },
+  { "role", 1, [[\b(you are (now|a)|act as|pretend|from now on|role-?play|developer mode|jailbreak|as an ai|]] ..
+               [[language model|assistant|chatgpt|simulate|you (will|must)|your new)\b]] },
+  { "verdict", 1, [[\b(benign|false positive|not malicious|harmless|no threat|(mark|classify|close) this|]] ..
+                  [[classify as|do not (report|alert|escalate)|whitelist|safe to ignore|severity low|]] ..
+                  [[already resolved|]] ..
+                  [[approved by|authorized test|confidence 1)\b]] },
+  { "answer", 1, [[\b((respond|reply) with|(respond|answer|output|say|return) only|print the|repeat the|reveal|]] ..
+                 [[tell me|summarize|translate|write a|instead say)\b]] },
+  { "mark", 3, [[<\|im_(start|end)\|>|\[/?inst\]|<<sys>>|</?system>|### ?(instruction|system)|\b(system|]] ..
+               [[assistant):|begin prompt|end of prompt|<\|(endoftext|system)\|>|```system]] },
 }
-local text_fields = {
+local text_fields = {}
+for _, field in ipairs {
   "user_agent.original", "url.original", "url.full", "url.path", "url.query", "http.request.referrer",
-      "process.command_line",
-  "dns.question.name", "user.name", "user.full_name", "email.subject", "message", "event.reason", "file.name",
-      "event.original",
-}
-local spaces = { "%%20", "%+", "[_%-%.]+", "%s+" }
+  "process.command_line", "dns.question.name", "user.name", "user.full_name", "email.subject", "message",
+  "event.reason", "file.name", "event.original",
+} do text_fields[field] = true end
+
+-- Most values hold none of this, and are done with at once.
+local hint = [[(?i)ignor|disregard|forget|overrid|overrul|bypass|supersede|neglect|skip|\byou\b|act.as|pretend|]] ..
+             [[from.now|role-?play|jailbreak|assistant|chatgpt|simulate|benign|false.pos|malicious|harmless|]] ..
+             [[no.threat|]] ..
+             [[this|do.not|whitelist|safe|respond|reply|answer|output|reveal|tell|summari|translate|<\||]] ..
+             [[inst\]|<<sys|system|]] ..
+             [[prompt]]
 
 local function plain(text)
-  local clean = text:lower()
-  for _, space in ipairs(spaces) do clean = clean:gsub(space, " ") end
-  return clean
+  return (text:lower():gsub("%%20", " "):gsub("[%s%+_%-%.]+", " "))
 end
 
 local function speech_in(value)
+  if not re.test(value, hint) then return 0, {} end
   local raw, clean = value:lower(), plain(value)
   local kinds, score = {}, 0
   for _, part in ipairs(speech) do
-    for _, word in ipairs(part[3]) do
-      if raw:find(word, 1, true) or clean:find(word, 1, true) then
-        kinds[#kinds + 1], score = part[1], score + part[2]
-        break
-      end
+    if re.test(clean, part[3]) or part[2] > 1 and re.test(raw, part[3]) then
+      kinds[#kinds + 1], score = part[1], score + part[2]
     end
   end
   return score, kinds
 end
 
+local function texts_of(value)
+  if type(value) == "table" then return value end
+  return { value }
+end
+
 local function addressed(threat, _, add)
-  for _, field in ipairs(text_fields) do
-    for i, hit in ipairs(facts.values(threat, field)) do
-      if i > 10 then break end
-      if #hit.value >= 12 then
-        local score, kinds = speech_in(hit.value)
-        if score >= 3 then
-          add("text_addresses_reader", string.format("%s speaks to whoever judges it (%s)", field,
-              table.concat(kinds, ", ")), hit.evidence)
-          return
+  for _, item in ipairs(facts.table(threat.evidence)) do
+    for field, value in pairs(facts.table(facts.table(item).context)) do
+      for i, text in ipairs(text_fields[field] and texts_of(value) or {}) do
+        if i > 10 then break end
+        if type(text) == "string" and #text >= 12 then
+          local score, kinds = speech_in(text:sub(1, 2048))
+          if score >= 3 then
+            add("text_addresses_reader", string.format("%s speaks to whoever judges it (%s)", field,
+                table.concat(kinds, ", ")), facts.text(item.id))
+            return
+          end
         end
       end
     end

@@ -82,7 +82,8 @@ static int teardown(void **state)
 /* The answer, or "!" and the reason. */
 static const char *decide(struct bench *b, enum policy_kind kind, const char *threat, const char *context)
 {
-    struct policy_call call = {kind, str_from(threat), str_from(context), b->arena};
+    struct policy_call call = {
+        .kind = kind, .threat = str_from(threat), .context = str_from(context), .arena = b->arena};
     struct str json;
     if (policies_decide(b->policies, &call, &json, b->reason) != 0)
         return arena_printf(b->arena, "!%s", b->reason);
