@@ -2,6 +2,7 @@
 #include <stdio.h>
 
 #include "app/cli.h"
+#include "app/cli_path.h"
 #include "pipeline/testrun.h"
 
 static void print_people(const struct test_results *results)
@@ -110,6 +111,17 @@ static void print_results(const struct cli *cli, const struct test_results *resu
         print_people(results);
 }
 
+/* Of a path only its own tests are asked for; what else had to be read has been tested where it stands. */
+static void keep_of_path(const struct cli *cli, struct test_results *results)
+{
+    struct test_results all = *results;
+    *results = (struct test_results){.out_of_time = all.out_of_time};
+    for (size_t i = 0; i < all.results.count; i++)
+        if (all.results.items[i].path.len == 0 || cli_path_has(cli, cli->args[0], all.results.items[i].path))
+            test_results_add(results, &all.results.items[i]);
+    test_results_free(&all);
+}
+
 int cli_test(struct cli *cli)
 {
     struct report report = {0};
@@ -119,6 +131,8 @@ int cli_test(struct cli *cli)
     cli_print_report(&report);
     if (set) {
         testrun(set, str_from(cli->only), 0, &results);
+        if (cli->arg_count)
+            keep_of_path(cli, &results);
         code = results.failed ? EXIT_EXPECTATION : EXIT_OK;
     }
     print_results(cli, &results, &report);

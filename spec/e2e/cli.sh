@@ -120,6 +120,42 @@ a_single_file_finds_its_lists() {
 }
 check "e2e: check of a single file knows the lists of the usual roots, above it and beside it" a_single_file_finds_its_lists
 
+a_single_file_finds_its_modules() {
+  mkdir -p "$WORK/parts/detections" "$WORK/parts/names"
+  echo 'return { who = require "names.deep".who }' >"$WORK/parts/names/first.lua"
+  echo 'return { who = "user.name" }' >"$WORK/parts/names.deep.lua"
+  { echo 'local names = require "names.first"'; rule_with e2e.parts user.name above | sed 's/"user.name" }/names.who }/'; } \
+    >"$WORK/parts/detections/parts.lua"
+  ends 0 "$LUNETTE" check --rules "$WORK/tree" "${with_plugins[@]}" "$WORK/parts/detections/parts.lua"
+  says '1 rule,'
+  cp "$WORK/parts/detections/parts.lua" "$WORK/elsewhere/parts.lua"
+  ends 0 "$LUNETTE" test --rules "$WORK/tree:$WORK/parts" "${with_plugins[@]}" "$WORK/elsewhere/parts.lua"
+  says '^2 passed, 0 failed'
+  ends 2 "$LUNETTE" check --rules "$WORK/tree" "${with_plugins[@]}" "$WORK/elsewhere/parts.lua"
+  says 'names.first'
+}
+check "e2e: check of a single file knows the modules it requires, of the usual roots and above it" a_single_file_finds_its_modules
+
+only_what_was_named_is_tested() {
+  ends 0 "$LUNETTE" test "${with_plugins[@]}" "$RULES/single.lua"
+  expect "tests" "$(grep -c '^ok ' "$WORK/out")" "$(grep -c '^ok .*e2e.single: ' "$WORK/out")"
+  ends 0 "$LUNETTE" test "${with_plugins[@]}" "$PLUGINS/sources/ecs.lua"
+  expect "tests" "$(grep -c '^ok ' "$WORK/out")" "$(grep -c '^ok .*ecs: ' "$WORK/out")"
+}
+check "e2e: test PATH runs the tests of what is there and no others" only_what_was_named_is_tested
+
+plugins_are_read_once() {
+  local path
+  for path in "$PLUGINS" "$PLUGINS/sources"; do
+    ends 0 "$LUNETTE" check --rules "$TOP/rules" "${with_plugins[@]}" "$path"
+    says '^ok: 0 rules, [0-9]* sources, 0 warnings$'
+    expect "lines" "$(wc -l <"$WORK/out")" 1
+  done
+  ends 0 "$LUNETTE" test --rules "$TOP/rules" "${with_plugins[@]}" "$PLUGINS"
+  if grep -v -e '^ok ' -e ' passed, 0 failed$' "$WORK/out"; then return 1; fi
+}
+check "e2e: check and test of the plugins read them once" plugins_are_read_once
+
 strict_takes_warnings_for_errors() {
   mkdir -p "$WORK/odd"
   rule_with e2e.odd user.nmae odd >"$WORK/odd/odd.lua"
