@@ -40,7 +40,7 @@ every_command_has_its_own_help() {
   for command in $COMMANDS; do
     ends 0 "$LUNETTE" "$command" --help
     says "^usage: lunette $command "
-    if grep -E "\([a-z, ]*$command[a-z, ]*\)" "$WORK/out"; then return 1; fi
+    if grep -E "\([a-z, ]*${command}[a-z, ]*\)" "$WORK/out"; then return 1; fi
     ends 0 "$LUNETTE" --help
     says "^  $command "
   done
