@@ -8,7 +8,8 @@
 #include "base/id.h"
 #include "base/log.h"
 
-#define ENDPOINT "/chat/completions"
+#define ENDPOINT    "/chat/completions"
+#define SECONDS_MAX INT32_MAX /* of a wait: the server's number, so that no product overflows */
 
 struct chat {
     struct provider provider; /* first */
@@ -42,8 +43,9 @@ static bool seconds_of(struct str value, int64_t *seconds)
     for (size_t i = 0; i < value.len; i++) {
         if (value.ptr[i] < '0' || value.ptr[i] > '9')
             return false;
-        if (*seconds < INT32_MAX)
-            *seconds = *seconds * 10 + (value.ptr[i] - '0');
+        *seconds = *seconds * 10 + (value.ptr[i] - '0');
+        if (*seconds > SECONDS_MAX)
+            *seconds = SECONDS_MAX;
     }
     return value.len > 0;
 }
@@ -70,8 +72,10 @@ int64_t chat_retry_after(struct str value, int64_t now_ns)
         return seconds * NS_PER_S;
     if (!date_of(value, &seconds))
         return -1;
-    int64_t wait_ns = seconds * NS_PER_S - now_ns;
-    return wait_ns > 0 ? wait_ns : 0;
+    seconds -= now_ns / NS_PER_S;
+    if (seconds > SECONDS_MAX)
+        seconds = SECONDS_MAX;
+    return seconds > 0 ? seconds * NS_PER_S : 0;
 }
 
 /* ---- the end of a question ---- */
