@@ -9,7 +9,7 @@ static const struct api_param list_params[] = {
     {"as_of", "integer", "Only threats whose seq is at most this one; values are current.", false},
     {"view", "full|row", "row: at most 1 KB each. Default full.", false},
     {"sort", "newest|oldest", "By seq, the number of the creation. Default newest.", false},
-    {"severity", "string", "critical, high, medium, low or info; several separated by commas.", false},
+    {"severity", "string", "critical, high, medium, low or informational; several separated by commas.", false},
     {"status", "string", "new, in_progress, escalated or resolved; several separated by commas.", false},
     {"verdict", "string",
      "true_positive, benign_true_positive, false_positive, inconclusive or none; several separated by "
@@ -197,8 +197,8 @@ const struct api_schema api_schemas[] = {
                "\"object\"}"
                "}]}"},
     {"Receipt",
-     "accepted:integer rejected:integer idempotent:boolean results:ReceiptItem[] threats:string[]"},
-    {"ReceiptItem", "index:integer status:integer id?:string idempotent?:boolean error?:string"},
+     "accepted:integer rejected:integer unrecognised:integer idempotent:boolean results:ReceiptItem[] threats:string[]"},
+    {"ReceiptItem", "index:integer status:integer id?:string source?:string? idempotent?:boolean error?:string"},
     {"Threat", "id:string seq:integer last_seq:integer created_at:time updated_at:time version:integer "
                "rule?:ThreatRule rule_id?:string threat_type:string customer_name:string severity:" SEVERITIES
                " severity_floor?:" SEVERITIES " score?:Score status:" STATUSES " verdict:" VERDICTS

@@ -16,6 +16,24 @@ static void hex_id(const struct id128 *id, char out[33])
     id_hex(id->bytes, sizeof(id->bytes), out);
 }
 
+/* A record that no source accepts is judged as it came, which helps only where its fields are ECS already. */
+static uint32_t unrecognised(const struct batch *batch)
+{
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < batch->event_count; i++)
+        count += batch->events[i]->source == UINT32_MAX;
+    return count;
+}
+
+static void put_source(const struct batch *batch, const struct event *event, struct buf *out)
+{
+    buf_json_key(out, "source");
+    if (event->source == UINT32_MAX)
+        buf_puts(out, "null");
+    else
+        buf_json_string(out, batch->set->sources[event->source].id);
+}
+
 static void accepted_item(const struct batch *batch, uint32_t i, bool idempotent, struct buf *out)
 {
     const struct event *event = batch->events[i];
@@ -24,6 +42,7 @@ static void accepted_item(const struct batch *batch, uint32_t i, bool idempotent
     buf_puts(out, out->ptr[out->len - 1] == '[' ? "{" : ",{");
     buf_json_kuint(out, "index", batch->indexes[i]);
     buf_json_kstr(out, "id", str_from(id));
+    put_source(batch, event, out);
     buf_json_kbool(out, "idempotent", idempotent || event_text(event, FIELD_EVENT_ID).len > 0);
     buf_json_kuint(out, "status", 202);
     buf_putc(out, '}');
@@ -60,6 +79,7 @@ static void write_receipt(const struct submission_result *result, bool idempoten
     buf_putc(out, '{');
     buf_json_kuint(out, "accepted", result->batch->event_count);
     buf_json_kuint(out, "rejected", result->batch->rejects.count);
+    buf_json_kuint(out, "unrecognised", unrecognised(result->batch));
     buf_json_kbool(out, "idempotent", idempotent);
     write_results(result->batch, idempotent, out);
     buf_json_key(out, "threats");

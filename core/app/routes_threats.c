@@ -47,7 +47,8 @@ static bool set_filter(struct http_request *request, const char *name, struct st
     bool truth;
     if (strcmp(name, "severity") == 0)
         return severity_set(value, &q->severities) ||
-               bad(request, name, "expected critical, high, medium, low or info, separated by commas");
+               bad(request, name,
+                   "expected critical, high, medium, low or informational, separated by commas");
     if (strcmp(name, "status") == 0)
         return status_set(value, &q->statuses) ||
                bad(request, name, "expected new, in_progress, escalated or resolved, separated by commas");

@@ -402,7 +402,10 @@ void threat_view_row(const struct threat *threat, struct buf *out)
     buf_json_kstr(out, "severity", str_from(severity_label(threat->severity)));
     buf_json_kstr(out, "status", str_from(threat_status_label(threat->status)));
     put_optional(out, "verdict", str_from(threat_verdict_label(threat->verdict)));
-    put_cut(out, "assignee", threat->assignee, 50);
+    if (threat->assignee.len)
+        put_cut(out, "assignee", threat->assignee, 50);
+    else
+        put_optional(out, "assignee", threat->assignee);
     buf_json_kuint(out, "event_count", threat->event_count);
     buf_json_ktime(out, "first_seen", threat->first_seen_ns);
     buf_json_ktime(out, "last_seen", threat->last_seen_ns);

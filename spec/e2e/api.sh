@@ -80,7 +80,9 @@ the_list_filters_and_pages() {
   get '/api/threats?severity=high&type=anomaly_detection&status=new' | jq -e 'length >= 5'
   get '/api/threats?severity=critical' | jq -e 'length == 0'
   get '/api/threats?customer=nobody' | jq -e 'length == 0'
-  get '/api/threats?view=row&limit=1' | jq -e '(.[0] | has("id") and has("title")) and (.[0] | has("evidence") | not)'
+  get '/api/threats?view=row&limit=1' | jq -e '(.[0] | has("id") and has("title")) and (.[0] | has("evidence") | not)
+    and (.[0] | has("assignee") and .assignee == null)'
+  request GET '/api/threats?severity=none' | head -n 1 | jq -e '.errors[0].reason | test("informational")'
   curl -fsS -D "$WORK/head" "$URL/api/threats?limit=2" >"$WORK/page"
   local next
   next=$(tr -d '\r' <"$WORK/head" | sed -nE 's/^[Ll]ink: <([^>]+)>; *rel="next".*/\1/p')
@@ -267,7 +269,8 @@ metric_is() { [ "$(metric "$1")" = "$2" ]; }
 
 sources_are_counted() {
   printf '{"vendor":"odd"}\n{"vendor":"x","from":"nowhere"}\n{"vendor":"y"}\n{"event":{"action":"z"}}\n' >"$WORK/vendor"
-  post_events "$WORK/vendor" | jq -e '.accepted == 4'
+  post_events "$WORK/vendor" | jq -e '.accepted == 4 and .unrecognised == 1
+    and [.results[].source] == ["e2e_fixed", "e2e_fixed", "e2e_fixed", null]'
   expect "events of the source" "$(metric 'lunette_source_events_total{source="e2e_fixed"}')" 3
   expect "of them fixed" "$(metric 'lunette_source_fixed_total{source="e2e_fixed"}')" 1
   expect "of no source" "$(metric 'lunette_source_events_total{source="(none)"}')" 1
