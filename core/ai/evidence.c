@@ -272,14 +272,15 @@ static void print_path(struct buf *out, struct str path)
     }
 }
 
-/* The nonce stands in the fence alone: where a value holds it, its first byte is escaped. */
+/* The nonce stands in the fence alone: where a value holds it, a dot goes behind its first byte. An escape
+ * would not do: \u0030 ends in the 0 that it stands for. */
 static void break_nonce(struct buf *line, struct str nonce)
 {
     struct buf fresh = BUF_EMPTY;
     const char *at = line->ptr, *end = line->ptr + line->len, *found;
     while ((found = memmem(at, (size_t)(end - at), nonce.ptr, nonce.len))) {
-        buf_add(&fresh, at, (size_t)(found - at));
-        buf_printf(&fresh, "\\u%04X", (unsigned char)nonce.ptr[0]);
+        buf_add(&fresh, at, (size_t)(found + 1 - at));
+        buf_puts(&fresh, "·");
         at = found + 1;
     }
     if (fresh.len) {
