@@ -11,7 +11,7 @@ const struct cli_command cli_commands[] = {
      cli_test, 0, 1},
     {"replay", "EVENTS.ndjson[.gz]|-", "recorded events through the rules, without a server",
      "rules plugins source json", cli_replay, 1, 1},
-    {"explain", "RULE EVENT.json|-", "why a rule matches an event, or not", "rules plugins source",
+    {"explain", "RULE EVENT.json|-", "why a rule matches an event, or not", "rules plugins source json",
      cli_explain, 2, 2},
     {"send", "EVENTS.ndjson[.gz]|-", "send events to a running server", "url source client-token-file batch",
      cli_send, 1, 1},

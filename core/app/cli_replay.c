@@ -2,6 +2,7 @@
 #include <stdio.h>
 
 #include "app/cli.h"
+#include "app/cli_explain.h"
 #include "base/json_tape.h"
 #include "pipeline/engine.h"
 #include "rules/loader.h"
@@ -194,7 +195,19 @@ static void explain_rest(struct replay *r, const struct rule *rule, struct batch
     buf_putc(out, ']');
 }
 
-static int explain_event(struct replay *r, const char *rule_id, const char *path)
+static void print_explained(struct buf *out, bool json)
+{
+    struct json_limits limits = {.size = 64u << 20, .depth = 512, .duplicates = true};
+    struct err err = {0};
+    struct json *answer = json ? NULL : json_parse(buf_str(out), &limits, &err);
+    if (answer)
+        explain_print(answer);
+    else
+        printf("%s\n", out->ptr);
+    json_free(answer);
+}
+
+static int explain_event(struct replay *r, const char *rule_id, const char *path, bool json)
 {
     struct err err = {0};
     struct buf out = BUF_EMPTY;
@@ -217,7 +230,8 @@ static int explain_event(struct replay *r, const char *rule_id, const char *path
             match_explain(r->set->matcher, detector->scratch, (uint32_t)(rule - r->set->rules),
                           batch->events[0], &out);
             explain_rest(r, rule, batch, &out);
-            printf("%s}\n", out.ptr);
+            buf_putc(&out, '}');
+            print_explained(&out, json);
             rc = EXIT_OK;
         }
     }
@@ -234,7 +248,7 @@ int cli_explain(struct cli *cli)
     int rc = replay_open(&r, cli);
     if (rc != EXIT_OK)
         return rc;
-    rc = explain_event(&r, cli->args[0], cli->args[1]);
+    rc = explain_event(&r, cli->args[0], cli->args[1], cli->json);
     replay_close(&r);
     return rc;
 }

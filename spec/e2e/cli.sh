@@ -213,6 +213,24 @@ replay_tells_what_would_be() {
 }
 check "e2e: replay tells which threats a file of events would be" replay_tells_what_would_be
 
+explain_says_why() {
+  head -n 1 "$WORK/events.ndjson" >"$WORK/event.json"
+  local explain=(explain --rules "$RULES" "${with_plugins[@]}")
+  ends 0 "$LUNETTE" "${explain[@]}" e2e.single "$WORK/event.json"
+  says '^e2e.single matches$'
+  says '^ *+ event.action  wanted "e2e-single", saw "e2e-single"$'
+  echo '{"event":{"action":["one","two"]}}' >"$WORK/event.json"
+  ends 0 "$LUNETTE" "${explain[@]}" e2e.single "$WORK/event.json"
+  says '^e2e.single does not match$'
+  says '^ *- event.action  wanted "e2e-single", saw "one", "two"$'
+  ends 0 "$LUNETTE" "${explain[@]}" --json e2e.single "$WORK/event.json"
+  jq -e '.match.holds == false and .match.tree.children[0].saw == ["one", "two"]' "$WORK/out"
+  echo '{"user":{"name":"ana"}}' >"$WORK/event.json"
+  ends 0 "$LUNETTE" "${explain[@]}" e2e.single "$WORK/event.json"
+  says 'saw nothing$'
+}
+check "e2e: explain says why a rule matches or not, for people and for machines" explain_says_why
+
 packed_files_are_read() {
   gzip -c "$WORK/events.ndjson" >"$WORK/events.ndjson.gz"
   ends 0 "$LUNETTE" replay --rules "$RULES" "${with_plugins[@]}" "$WORK/events.ndjson.gz"
