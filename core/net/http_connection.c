@@ -372,10 +372,12 @@ void http_connection_answering(struct http_connection *c)
     c->discard_after = early && !c->close_after;
 }
 
-void http_connection_answer(struct http_connection *c, int status, const char *reason, struct str body)
+void http_connection_answer(struct http_connection *c, int status, const char *reason,
+                            const struct str parts[2])
 {
     struct evhttp_request *evhttp = c->request->evhttp;
-    evbuffer_add(c->server->scratch, body.ptr, body.len); /* may be the request's */
+    for (size_t i = 0; i < 2; i++)
+        evbuffer_add(c->server->scratch, parts[i].ptr, parts[i].len); /* may be the request's */
     http_request_free(c->request);
     c->request = NULL;
     c->continue_owed = false;

@@ -133,9 +133,9 @@ void http_connection_expire(struct http_connection *connection, int64_t now);
 bool http_connection_pass(struct http_connection *connection);
 /* Decides whether the connection can go on after the response. */
 void http_connection_answering(struct http_connection *connection);
-/* Frees the request and sends. */
+/* Frees the request and sends the body, which is in two parts. */
 void http_connection_answer(struct http_connection *connection, int status, const char *reason,
-                            struct str body);
+                            const struct str parts[2]);
 /* Gives the descriptor (-1: the process has none left) and the unread bytes away; the connection is dead. */
 int http_connection_release(struct http_connection *connection, struct buf *unread);
 

@@ -96,7 +96,9 @@ static void observe(struct http_request *request, int status)
         hooks->observe(request, request->route, status, clock_monotonic() - request->started, hooks->context);
 }
 
-void http_respond(struct http_request *request, int status, const char *content_type, struct str body)
+/* `end` comes behind the body: what is asked for at a terminal ends with a line. */
+static void respond(struct http_request *request, int status, const char *content_type, struct str body,
+                    struct str end)
 {
     struct http_connection *connection = request->connection;
     owner_check(&connection->server->owner, "an HTTP request");
@@ -105,16 +107,21 @@ void http_respond(struct http_request *request, int status, const char *content_
     if (!request->evhttp && !http_connection_pass(connection))
         return;
     bool bare = status == 204 || status == 304;
-    put_fields(request, bare ? NULL : content_type, body.len);
+    put_fields(request, bare ? NULL : content_type, body.len + end.len);
     observe(request, status);
     if (bare || request->method == HTTP_HEAD)
-        body.len = 0;
-    http_connection_answer(connection, status, reason_of(status), body);
+        body.len = end.len = 0;
+    http_connection_answer(connection, status, reason_of(status), (struct str[]){body, end});
+}
+
+void http_respond(struct http_request *request, int status, const char *content_type, struct str body)
+{
+    respond(request, status, content_type, body, STR(""));
 }
 
 void http_respond_json(struct http_request *request, int status, struct str body)
 {
-    http_respond(request, status, "application/json", body);
+    respond(request, status, "application/json", body, STR("\n"));
 }
 
 void http_problem_field(struct http_request *request, int status, const char *detail, const char *field,
@@ -136,7 +143,7 @@ void http_problem_field(struct http_request *request, int status, const char *de
     buf_putc(&body, '}');
     if ((status == 429 || status == 503) && !evhttp_find_header(&request->response_fields, "Retry-After"))
         http_set_header(request, "Retry-After", "1");
-    http_respond(request, status, "application/problem+json", buf_str(&body));
+    respond(request, status, "application/problem+json", buf_str(&body), STR("\n"));
     buf_free(&body);
 }
 
