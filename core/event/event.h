@@ -136,8 +136,9 @@ struct value value_null(void);
 bool value_number(const struct value *value, double *d, int64_t *i, bool *exact);
 
 /* A packed copy of some slots: what a window entry keeps of an event. At most `max` bytes are appended: a
- * field that does not fit is left out whole, the others are kept. The path names are not stored; unpacking
- * needs the same slots in the same order (at most 65,535). */
+ * field that does not fit is left out whole, unless it is one text, which gets what the others leave (at
+ * least 32 bytes, else nothing). The path names are not stored; unpacking needs the same slots in the same
+ * order (at most 65,535). */
 void event_pack(const struct event *event, const uint32_t *slots, size_t count, size_t max, struct buf *out);
 /* Rebuilds an event (id, time and customer are the caller's). Values borrow from `packed`. */
 struct event *event_unpack(struct str packed, const struct fields *fields, const uint32_t *slots,

@@ -52,9 +52,33 @@ static void pack_field(const struct event *event, uint32_t slot, uint32_t index,
     out->ptr[count_at + 1] = (char)(count >> 8);
 }
 
+#define CUT_LEAST 32 /* less of a text says nothing */
+
+/* As much of a single text as there is room for, ended at a character; nothing where that is too little. */
+static void pack_cut(const struct event *event, uint32_t slot, uint32_t index, size_t room, struct buf *out)
+{
+    const struct event_value *only = event_first(event, slot);
+    const size_t frame = 2 + 2 + 1 + 4; /* index, count, type, length */
+    if (only->value.type != VALUE_STRING || event_next(event, only) || room < frame + CUT_LEAST)
+        return;
+    struct str text = only->value.text;
+    if (text.len > room - frame)
+        text.len = room - frame;
+    while (text.len && text.len < only->value.text.len && ((unsigned char)text.ptr[text.len] & 0xc0) == 0x80)
+        text.len--;
+    pack_u16(out, index);
+    pack_u16(out, 1);
+    buf_put_u8(out, VALUE_STRING);
+    buf_put_lstr(out, text);
+}
+
+#define CUT_MOST 16 /* fields of one event that are cut */
+
+/* Texts that are too long come last: they get what the others leave. */
 void event_pack(const struct event *event, const uint32_t *slots, size_t count, size_t max, struct buf *out)
 {
-    size_t begin = out->len;
+    size_t begin = out->len, left_out = 0;
+    uint32_t too_long[CUT_MOST];
     INVARIANT(count <= UINT16_MAX);
     for (size_t i = 0; i < count; i++) {
         if (!event_first(event, slots[i]))
@@ -65,7 +89,11 @@ void event_pack(const struct event *event, const uint32_t *slots, size_t count, 
             continue;
         out->len = before;
         out->ptr[before] = 0;
+        if (left_out < CUT_MOST)
+            too_long[left_out++] = (uint32_t)i;
     }
+    for (size_t i = 0; i < left_out; i++)
+        pack_cut(event, slots[too_long[i]], too_long[i], max - (out->len - begin), out);
 }
 
 static bool unpack_value(struct str *at, struct arena *arena, struct value *value)

@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 
+#define BEGIN_EVERY_NS  NS_PER_MS
 #define GATHER_LIMIT_NS (10 * NS_PER_S)
 #define PERSONAL_MAX    64
 
@@ -40,6 +41,8 @@ static int open_model(struct analyst *analyst, const struct ai_settings *setting
     return analyst->provider ? 0 : -1;
 }
 
+static void begin_next(void *arg);
+
 struct analyst *analyst_new(const struct analyst_options *options, struct err *err)
 {
     struct analyst *analyst = mem_zalloc(1, sizeof(*analyst));
@@ -50,6 +53,7 @@ struct analyst *analyst_new(const struct analyst_options *options, struct err *e
     analyst->provider = options->provider;
     analyst->loop_timers = lua_timers_loop(options->loop);
     analyst->timers = analyst_timers(analyst);
+    analyst->next = timer_new(options->loop, begin_next, analyst);
     if (settings && settings->personal_fields)
         split_personal(analyst, settings->personal_fields);
     if (analyst->provider || !ai_has_model(settings) || open_model(analyst, settings, err) == 0)
@@ -72,6 +76,8 @@ void analyst_free(struct analyst *analyst)
     if (analyst == NULL)
         return;
     state_release(analyst->newest);
+    timer_free(analyst->next);
+    vec_free(&analyst->waiting);
     provider_free(analyst->provider);
     http_fetch_free(analyst->fetch);
     for (size_t i = 0; i < analyst->personal_count; i++)
@@ -90,7 +96,7 @@ void analyst_retire(struct analyst *analyst, const struct ruleset *current)
 
 size_t analyst_in_work(const struct analyst *analyst)
 {
-    return analyst->in_work;
+    return analyst->in_work + analyst->waiting.count - analyst->begun;
 }
 
 /* The agents of this set, loaded when the first analysis needs them. NULL where they do not load. */
@@ -302,7 +308,7 @@ static void make_views(struct analysis *analysis)
     buf_free(&whole);
 }
 
-void analyst_take(struct analyst *analyst, struct ruleset *set, struct errand *errand)
+static void begin_analysis(struct analyst *analyst, struct ruleset *set, struct errand *errand)
 {
     struct agents_state *state = state_of(analyst, set);
     if (state == NULL) {
@@ -327,8 +333,34 @@ void analyst_take(struct analyst *analyst, struct ruleset *set, struct errand *e
         begin_turns(analysis);
 }
 
+/* One a time, with what else the loop has to do in between: two hundred at once would hold up requests. */
+static void begin_next(void *arg)
+{
+    struct analyst *analyst = arg;
+    struct waiting next = analyst->waiting.items[analyst->begun++];
+    if (analyst->begun == analyst->waiting.count)
+        analyst->begun = analyst->waiting.count = 0;
+    else
+        timer_start(analyst->next, BEGIN_EVERY_NS, false);
+    begin_analysis(analyst, next.set, next.errand);
+    ruleset_unref(next.set);
+}
+
+void analyst_take(struct analyst *analyst, struct ruleset *set, struct errand *errand)
+{
+    if (analyst->waiting.count == 0)
+        timer_start(analyst->next, 0, false);
+    vec_push(&analyst->waiting, ((struct waiting){ruleset_ref(set), errand}));
+}
+
 void analyst_stop(struct analyst *analyst)
 {
+    for (; analyst->begun < analyst->waiting.count; analyst->begun++) {
+        ruleset_unref(analyst->waiting.items[analyst->begun].set);
+        errand_drop(analyst->waiting.items[analyst->begun].errand);
+    }
+    analyst->begun = analyst->waiting.count = 0;
+    timer_stop(analyst->next);
     while (analyst->first) {
         struct errand *errand = analyst->first->errand;
         analysis_free(analyst->first);

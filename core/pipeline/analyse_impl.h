@@ -47,6 +47,12 @@ struct analysis {
     struct analysis *prev, *next;
 };
 
+/* An errand whose analysis has not begun. */
+struct waiting {
+    struct ruleset *set; /* referenced */
+    struct errand *errand;
+};
+
 struct analyst {
     struct analyst_options options;
     struct http_fetch *fetch;
@@ -55,6 +61,10 @@ struct analyst {
     struct analysis *first;   /* in work */
     struct analysis *running; /* whose Lua runs now: what it asks is answered for its customer only */
     size_t in_work;
+    VEC(struct waiting)
+    waiting; /* from `begun` on; a beginning takes a millisecond of Lua, so they take turns */
+    size_t begun;
+    struct timer *next;
     char **personal;
     size_t personal_count;
     struct lua_timers timers, loop_timers;

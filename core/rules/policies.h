@@ -38,8 +38,8 @@ struct policy_call {
     enum policy_kind kind;
     struct str threat, context; /* JSON objects; read before the call ends */
     struct arena *arena;        /* for the answer */
-    uint64_t look;              /* not 0: calls in a row with the same number are about the same threat, and get
-                                 * the same table of it, made once */
+    uint64_t look; /* not 0: calls in a row with the same number are about the same threat, and get
+                    * the same table of it, made once */
 };
 /* decide(threat, context), within 20 ms of CPU time. 0: *json is what it returned, an object or an array
  * (empty: "{}"). -1: there is no such policy, it failed, it gave nil, or it is suspended: `reason` is one

@@ -8,10 +8,20 @@ function facts.text(value)
   return nil
 end
 
+local most_number = 1e15 -- above it a count is nobody's, and not every whole number is one any more
+
+-- A finite number of a size that can be meant; nil for anything else.
 function facts.number(value)
-  if type(value) == "number" then return value end
-  if type(value) == "string" and #value <= 40 then return tonumber(value) end
-  return nil
+  local number = value
+  if type(value) == "string" then number = #value <= 40 and tonumber(value) or nil end
+  if type(number) ~= "number" or not (number >= -most_number and number <= most_number) then return nil end
+  return number
+end
+
+-- How many of something: a whole number from 0 on, 0 for what is none.
+function facts.count(value)
+  local number = facts.number(value)
+  return number and number > 0 and math.tointeger(math.floor(number)) or 0
 end
 
 function facts.table(value)
@@ -58,11 +68,18 @@ function facts.entities(threat)
   return found
 end
 
--- A text without line ends and not longer than `most` bytes, for a sentence.
+-- A text without line ends and not longer than `most` bytes (80), cut at a character, for a sentence.
 function facts.brief(text, most)
-  local clean = (facts.text(text) or ""):gsub("%c", " ")
-  if #clean > (most or 80) then clean = clean:sub(1, most or 80) .. "…" end
-  return clean
+  local whole, last = facts.text(text) or "", most or 80
+  if #whole <= last then return (whole:gsub("%c", " ")) end
+  while last > 0 and (whole:byte(last + 1) or 0) & 0xc0 == 0x80 do last = last - 1 end
+  return whole:sub(1, last):gsub("%c", " ") .. "…"
+end
+
+-- What a list says of a value: a table, or nil. A list that these rules do not have holds nothing.
+function facts.listed(name, value)
+  local there, entry = pcall(function() return list(name):get(value) end)
+  return there and entry or nil
 end
 
 facts.levels = { INFO = 1, INFORMATIONAL = 1, LOW = 2, MEDIUM = 3, HIGH = 4, CRITICAL = 5 }

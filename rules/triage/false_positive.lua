@@ -18,9 +18,8 @@ end
 
 local function counts_of(table_of)
   local counts = facts.table(table_of)
-  local benign = (facts.number(counts.false_positive) or 0) + (facts.number(counts.benign_true_positive) or 0)
-  local real = facts.number(counts.true_positive) or 0
-  return math.max(0, benign), math.max(0, real)
+  local benign = facts.count(counts.false_positive) + facts.count(counts.benign_true_positive)
+  return benign, facts.count(counts.true_positive)
 end
 
 -- -1 (always real) to 1 (always nothing), drawn towards 0 while there are few verdicts.
@@ -62,40 +61,63 @@ local function holds(entry, threat, now)
   return true
 end
 
+local function entry_of(entity, threat, now)
+  local entry = facts.listed("allowlist", entity.text) or facts.listed("allowlist", entity.value)
+  return entry and holds(entry, threat, now) and entry or nil
+end
+
+-- Addresses weigh more than names, which a stranger can choose; and of several addresses all have to be there: one
+-- that is known to be harmless says nothing for the others.
 local function allowed(threat, context, add)
-  local now = facts.number(context.now)
+  local now, by_name, by_address, other = facts.number(context.now), nil, nil, false
   for _, entity in ipairs(facts.entities(threat)) do
-    local entry = list "allowlist":get(entity.text) or list "allowlist":get(entity.value)
-    if entry and holds(entry, threat, now) then
-      local address = entity.field:match("%.ip$") ~= nil
-      add("allowlist", address and 0.3 or 0.15, facts.brief(entity.text, 60) .. " is on the allow-list: " ..
-          facts.brief(entry.reason or "no reason given"))
-      return
+    local entry = entry_of(entity, threat, now)
+    local found = entry and { entity = entity, entry = entry }
+    if entity.field:match("%.ip$") then
+      by_address, other = by_address or found, other or not found
+    else
+      by_name = by_name or found
     end
   end
+  local best = not other and by_address or by_name
+  if not best then return end
+  add("allowlist", best == by_name and 0.15 or 0.3, facts.brief(best.entity.text, 60) .. " is on the allow-list: " ..
+      facts.brief(best.entry.reason or "no reason given"))
 end
 
-local function crawler_names()
-  return { "googlebot", "bingbot", "applebot", "duckduckbot", "yandexbot", "baiduspider", "facebookexternalhit" }
-end
+local crawler_names = {
+  "googlebot", "bingbot", "applebot", "duckduckbot", "yandexbot", "baiduspider", "facebookexternalhit",
+}
+local crawled_types = { bot_traffic = true, rate_limit_breach = true }
 
--- A crawler is one when its name and its address agree; a name alone is what a liar would write.
-local function crawler(threat, add)
-  local agent = (facts.first(threat, "user_agent.original") or ""):lower()
-  if agent == "" then return end
-  local address = facts.first(threat, "source.ip") or facts.first(threat, "client.ip")
-  local range = address and list "crawler_ranges":get(address)
+-- The crawler that a user agent says it is, in lower case; nil for another one.
+local function claimed(agent, range)
+  local lower = agent:lower()
   local expected = range and (facts.text(range.agent) or ""):lower() or ""
-  if expected ~= "" and agent:find(expected, 1, true) then
-    add("verified_crawler", 0.4, facts.brief(range.name or expected) .. " from an address of its operator")
-    return
+  if expected ~= "" and lower:find(expected, 1, true) then return expected, true end
+  for _, name in ipairs(crawler_names) do
+    if lower:find(name, 1, true) then return name, false end
   end
-  for _, name in ipairs(crawler_names()) do
-    if agent:find(name, 1, true) then
-      add("claimed_crawler", -0.2, "it calls itself " .. name ..
-          (address and " but does not come from there" or ", and no address says so"))
-      return
+end
+
+-- A crawler is one when its name and its address agree, in all that was seen; a name alone is what a liar would write.
+local function crawler(threat, add)
+  local agents = facts.values(threat, "user_agent.original")
+  local addresses = facts.values(threat, "source.ip")
+  if #addresses == 0 then addresses = facts.values(threat, "client.ip") end
+  local all, liar, name = #agents > 0 and #agents <= 10 and #addresses <= 10, nil, nil
+  for i = 1, math.min(#agents, 10) do
+    for j = 1, math.max(1, math.min(#addresses, 10)) do
+      local range = addresses[j] and facts.listed("crawler_ranges", addresses[j].value)
+      local says, is_there = claimed(agents[i].value, range)
+      if is_there then name = facts.brief(range.name or says) else liar, all = liar or says, false end
     end
+  end
+  if liar then
+    add("claimed_crawler", -0.2, "it calls itself " .. liar ..
+        (#addresses > 0 and " but does not come from there" or ", and no address says so"))
+  elseif all and crawled_types[threat.threat_type] then
+    add("verified_crawler", 0.4, name .. " from an address of its operator")
   end
 end
 
@@ -107,17 +129,12 @@ local function intel(threat, add)
 end
 
 local function volume(threat, add)
-  local count = facts.number(threat.event_count)
-  if count and count >= 1000 then
-    add("volume", -0.1, string.format("%d events are more than a slip", math.floor(count)))
-  end
+  local count = facts.count(threat.event_count)
+  if count >= 1000 then add("volume", -0.1, string.format("%d events are more than a slip", count)) end
 end
 
-local function manipulated(context, add)
-  local findings = facts.table(facts.table(context.manipulation).findings)
-  if #findings > 0 then
-    add("manipulation", -0.2, "somebody may bend the picture, so what speaks for nothing counts less")
-  end
+local function is_bent(context)
+  return #facts.table(facts.table(context.manipulation).findings) > 0
 end
 
 local function sentence(score, indicators)
@@ -136,10 +153,11 @@ return policy {
   name = "false_positive",
   decide = function(threat, context)
     local base = bases[facts.text(threat.threat_type) or ""] or 0.4
-    local indicators, score = {}, base
+    local indicators, score, bent = {}, base, is_bent(context)
     local function add(name, weight, reason)
       weight = two(weight)
-      if weight == 0 then return end
+      -- Where somebody may bend the picture, what speaks for nothing may be theirs.
+      if weight == 0 or weight > 0 and bent and name ~= "limit" then return end
       indicators[#indicators + 1] = { name = name, weight = weight, reason = reason }
       score = score + weight
     end
@@ -148,7 +166,7 @@ return policy {
     crawler(threat, add)
     intel(threat, add)
     volume(threat, add)
-    manipulated(context, add)
+    if bent then add("manipulation", -0.2, "somebody may bend the picture: what speaks for nothing does not count") end
     score = two(score)
     local limited = math.max(0, math.min(1, score))
     if limited ~= score then add("limit", limited - score, "a score lies between 0 and 1") end
@@ -195,6 +213,53 @@ return policy {
       lists = { allowlist = { ["192.0.2.10"] = { customer = "acme" },
           ["user.name:ana"] = { expires = "2026-01-31" } } },
       expect = { score = 0.4, indicators = {} } },
+    { "one address that is known to be harmless says nothing for the others",
+      threat = { entities = { "source.ip:192.0.2.10", "source.ip:203.0.113.9" } },
+      lists = { allowlist = { "192.0.2.10" } }, expect = { score = 0.4, indicators = {} } },
+    { "a network holds its addresses, and a name weighs less",
+      threat = { entities = { "user.name:svc", "source.ip:192.0.2.33", "source.ip:192.0.2.34" } },
+      lists = { allowlist = { "192.0.2.32/28", "user.name:svc" } },
+      expect = { score = 0.7, indicators = { { name = "allowlist",
+          reason = "source.ip:192.0.2.33 is on the allow-list: no reason given" } } } },
+    { "a name alone", threat = { entities = { "user.name:svc", "source.ip:203.0.113.9" } },
+      lists = { allowlist = { ["user.name:svc"] = { reason = "probe" } } },
+      expect = { score = 0.55, indicators = { { name = "allowlist", weight = 0.15 } } } },
+    { "what a stranger writes elsewhere is no entry",
+      threat = { evidence = { { id = "E1", context = { ["user_agent.original"] = "192.0.2.10" } } } },
+      lists = { allowlist = { "192.0.2.10" } }, expect = { score = 0.4, indicators = {} } },
+    { "one request of a crawler does not vouch for the rest",
+      threat = { threat_type = "bot_traffic", evidence = {
+        { id = "E1", context = { ["user_agent.original"] = "Googlebot/2.1", ["source.ip"] = "66.249.66.1" } },
+        { id = "E2", context = { ["user_agent.original"] = "python-requests", ["source.ip"] = "66.249.66.2" } } } },
+      lists = { crawler_ranges = { ["66.249.64.0/19"] = { name = "Googlebot", agent = "googlebot" } } },
+      expect = { score = 0.45, indicators = {} } },
+    { "nor its address for others that take its name",
+      threat = { threat_type = "bot_traffic", evidence = { { id = "E1", context = {
+        ["user_agent.original"] = "Googlebot/2.1", ["source.ip"] = { "66.249.66.1", "203.0.113.9" } } } } },
+      lists = { crawler_ranges = { ["66.249.64.0/19"] = { name = "Googlebot", agent = "googlebot" } } },
+      expect = { indicators = { { name = "claimed_crawler", weight = -0.2 } } } },
+    { "one crawler at another's address lies", threat = { threat_type = "bot_traffic", evidence = { { id = "E1",
+      context = { ["user_agent.original"] = "bingbot/2.0", ["source.ip"] = "66.249.66.1" } } } },
+      lists = { crawler_ranges = { ["66.249.64.0/19"] = { name = "Googlebot", agent = "googlebot" } } },
+      expect = { indicators = { { reason = "it calls itself bingbot but does not come from there" } } } },
+    { "a claim without an address", threat = { threat_type = "bot_traffic", evidence = { { id = "E1",
+      context = { ["user_agent.original"] = "Googlebot/2.1" } } } },
+      expect = { indicators = { { reason = "it calls itself googlebot, and no address says so" } } } },
+    { "a crawler explains no compromised machine", threat = { threat_type = "device_compromise", evidence = {
+      { id = "E1", context = { ["user_agent.original"] = "Googlebot/2.1", ["source.ip"] = "66.249.66.1" } } } },
+      lists = { crawler_ranges = { ["66.249.64.0/19"] = { name = "Googlebot", agent = "googlebot" } } },
+      expect = { score = 0.25, indicators = {} } },
+    { "where somebody bends the picture, what speaks for nothing does not count",
+      threat = { threat_type = "geo_anomaly", entities = { "source.ip:192.0.2.10" } },
+      context = { verdicts = { rule = { false_positive = 96 } }, manipulation = { findings = { { name = "n" } } } },
+      lists = { allowlist = { "192.0.2.10" } },
+      expect = { score = 0.2, indicators = { { name = "manipulation", weight = -0.2 } } } },
+    { "verdicts that nobody can count",
+      threat = { threat_type = "geo_anomaly" },
+      context = { verdicts = { rule = { false_positive = 1e300, true_positive = "-5" },
+          entities = { a = { false_positive = "1e999" }, b = { true_positive = "2.5" } } } },
+      expect = { score = 0.32, indicators = { { name = "verdicts_entity", weight = -0.08,
+          reason = "of those about b, 0 of 2 were nothing" } } } },
     { "an allow-list entry that holds",
       threat = { customer_name = "acme", entities = { "source.ip:192.0.2.10" } }, context = { now = 1800000000 },
       lists = { allowlist = { ["192.0.2.10"] = { customer = "acme", reason = "our scanner",

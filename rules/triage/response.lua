@@ -67,7 +67,8 @@ local function targets_of(threat, kind)
   local found, seen = {}, {}
   local function add(field, value)
     local text = field .. ":" .. value
-    if #found < targets_most and not seen[text] and #value <= 256 then
+    local one = not field:find("%.ip$") or ip.version(value) -- a network is many
+    if one and #found < targets_most and not seen[text] and #value <= 256 then
       seen[text] = true
       found[#found + 1] = text
     end
@@ -82,33 +83,38 @@ local function targets_of(threat, kind)
   return found
 end
 
+local actions_most = 10 -- of one plan
+
 -- Blocking an address of our own would cut off the victim.
 local function is_outside(target)
   local address = target:match("^[%w_.]+:(.+)$")
-  return address ~= nil and ip.version(address) ~= nil and not ip.is_private(address)
+  return address ~= nil and not ip.is_private(address) and not facts.listed("corporate_networks", address)
 end
 
 local function add_actions(threat, kind, actions, seen)
-  if not aimed_at[kind] then
-    if not seen[kind] then
-      seen[kind] = true
-      actions[#actions + 1] = { type = kind, reason = reasons[kind], requires_approval = true }
-    end
-    return
+  local function add(target)
+    if seen[kind .. (target or "")] then return end
+    seen[kind .. (target or "")] = true
+    actions[#actions + 1] = { type = kind, target = target, reason = reasons[kind], requires_approval = true }
   end
+  if not aimed_at[kind] then return add() end
   for _, target in ipairs(targets_of(threat, kind)) do
-    local wanted = kind ~= "block_ip" or is_outside(target)
-    if wanted and not seen[kind .. target] and #actions < 10 then
-      seen[kind .. target] = true
-      actions[#actions + 1] = { type = kind, target = target, reason = reasons[kind], requires_approval = true }
-    end
+    if kind ~= "block_ip" or is_outside(target) then add(target) end
+  end
+end
+
+-- A plan that is too long loses its last targets, never what is about the threat as a whole, and never its first.
+local function shorten(actions)
+  for i = #actions, 2, -1 do
+    if #actions <= actions_most then return end
+    if actions[i].target then table.remove(actions, i) end
   end
 end
 
 local function escalation_path(context, level)
   local path = {}
   for _, who in ipairs(facts.table(facts.table(context.profile).escalation_path)) do
-    if facts.text(who) and #path < 5 then path[#path + 1] = facts.text(who) end
+    if facts.text(who) and #path < 5 then path[#path + 1] = facts.brief(who, 200) end
   end
   if #path > 0 then return path end
   if level >= 4 then return { "analyst on duty", "shift lead", "incident manager" } end
@@ -144,12 +150,12 @@ return policy {
       for _, kind in ipairs(template[step]) do add_actions(threat, kind, actions, seen) end
     end
     if #findings > 0 then add_actions(threat, "review", actions, seen) end
-    if level >= 4 and #actions < 10 then add_actions(threat, "open_ticket", actions, seen) end
+    if level >= 4 then add_actions(threat, "open_ticket", actions, seen) end
     if #actions == 0 then add_actions(threat, "monitor", actions, seen) end
+    shorten(actions)
     return {
-      urgency = urgency[level], sla_minutes = minutes(context, level), escalation_path = escalation_path(context,
-          level),
-      actions = actions,
+      urgency = urgency[level], sla_minutes = minutes(context, level),
+      escalation_path = escalation_path(context, level), actions = actions,
     }
   end,
   tests = {
@@ -166,6 +172,25 @@ return policy {
       threat = { threat_type = "rate_limit_breach", severity = "CRITICAL", entities = { "source.ip:10.0.0.7" } },
       expect = { actions = { { type = "notify_customer" }, { type = "rate_limit", target = "source.ip:10.0.0.7" },
                              { type = "open_ticket" } } } },
+    { "nor are those of the company",
+      threat = { threat_type = "rate_limit_breach", severity = "CRITICAL", entities = { "source.ip:203.0.113.9" } },
+      lists = { corporate_networks = { "203.0.113.0/24" } },
+      expect = { actions = { { type = "notify_customer" }, { type = "rate_limit" }, { type = "open_ticket" } } } },
+    { "a plan that is too long loses targets, not what a person has to do",
+      threat = { threat_type = "bot_traffic", severity = "CRITICAL", severity_floor = "CRITICAL",
+                 entities = { "source.ip:203.0.113.1", "source.ip:203.0.113.2", "source.ip:203.0.113.3" },
+                 evidence = { { id = "E1", context = { ["source.ip"] = { "203.0.113.4", "203.0.113.5",
+                     "203.0.113.6" } } } } },
+      context = { manipulation = { findings = { { name = "n" } } } },
+      expect = { actions = { { type = "block_ip", target = "source.ip:203.0.113.1" }, { type = "block_ip" },
+          { type = "block_ip" }, { type = "block_ip" }, { type = "block_ip", target = "source.ip:203.0.113.5" },
+          { type = "notify_customer" }, { type = "rate_limit", target = "source.ip:203.0.113.1" },
+          { type = "rate_limit", target = "source.ip:203.0.113.2" }, { type = "review" },
+          { type = "open_ticket" } } } },
+    { "a customer and a network are no targets",
+      threat = { threat_type = "bot_traffic", severity = "CRITICAL", customer_name = "acme",
+                 entities = { "organization.id:acme", "source.ip:203.0.113.0/24", "source.ip:unknown" } },
+      expect = { actions = { { type = "notify_customer", target = null }, { type = "open_ticket" } } } },
     { "a compromised machine is cut off",
       threat = { threat_type = "device_compromise", severity = "CRITICAL",
           entities = { "host.name:dc01", "user.name:ana" } },

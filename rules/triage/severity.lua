@@ -18,10 +18,10 @@ local function asset_part(context)
 end
 
 local function volume_part(threat)
-  local count = facts.number(threat.event_count)
-  if not count or count < 10 then return end
+  local count = facts.count(threat.event_count)
+  if count < 10 then return end
   local points = math.min(10, math.floor(2 * math.log(count, 10) + 0.5))
-  return { name = "volume", value = points, reason = string.format("%d events belong to it", math.floor(count)) }
+  return { name = "volume", value = points, reason = string.format("%d events belong to it", count) }
 end
 
 local function intel_part(threat)
@@ -38,18 +38,16 @@ local function intel_part(threat)
   end
 end
 
-local function manipulation_part(context)
-  local findings = facts.table(facts.table(context.manipulation).findings)
-  if #findings == 0 then return end
-  return { name = "manipulation", value = 10,
-           reason = "somebody may bend the picture: " .. facts.brief(facts.table(findings[1]).name) }
+local function findings_of(context)
+  return facts.table(facts.table(context.manipulation).findings)
 end
 
--- Only a well-founded doubt takes something off, and never more than a level's worth.
+-- Only a well-founded doubt takes something off, and none that somebody may have made.
 local function doubt_part(context)
+  if #findings_of(context) > 0 then return end
   local doubt = facts.table(context.false_positive)
   local score, sure = facts.number(doubt.score) or 0.5, facts.number(doubt.confidence) or 0
-  local points = math.floor(math.max(0, score - 0.5) * sure * 40 + 0.5)
+  local points = math.floor(math.max(0, math.min(1, score) - 0.5) * math.max(0, math.min(1, sure)) * 40 + 0.5)
   if points > 0 then
     return { name = "false_positive", value = -points,
              reason = string.format("a false alarm with a likelihood of %.2f", score) }
@@ -63,25 +61,47 @@ local function level_of(score)
   return 1
 end
 
+-- A sign of manipulation asks for a person. It counts up to the next severity and not into it: else whoever can write a
+-- text into a field could decide what is critical.
+local function manipulation_part(context, score, floor)
+  local findings = findings_of(context)
+  if #findings == 0 then return end
+  local level = math.max(floor, level_of(score))
+  local room = level == 5 and 10 or math.min(10, least[level + 1] - 1 - score)
+  if room < 1 then return end
+  return { name = "manipulation", value = room,
+           reason = "somebody may bend the picture: " .. facts.brief(facts.table(findings[1]).name) }
+end
+
+-- The rule's word, or the step that an analysis took above it.
+local function floor_of(threat)
+  local floor = facts.level(threat.severity_floor) or facts.level(threat.severity)
+  local raised = facts.level(facts.table(threat.severity_raised).to)
+  if floor and raised and raised > floor then return raised, floor end
+  return floor, floor
+end
+
 return policy {
   name = "severity",
   decide = function(threat, context)
-    local floor = facts.level(threat.severity_floor) or facts.level(threat.severity)
+    local floor, of_rule = floor_of(threat)
     if not floor then error("the threat has no severity") end
-    local parts = { { name = "rule_severity", value = base[floor], reason = "the rule says " .. facts.names[floor] } }
+    local parts, score = {}, 0
     local function add(part)
-      if part then parts[#parts + 1] = part end
+      if part then parts[#parts + 1], score = part, score + part.value end
     end
+    add { name = "rule_severity", value = base[of_rule], reason = "the rule says " .. facts.names[of_rule] }
     add(asset_part(context))
     add(volume_part(threat))
     add(intel_part(threat))
-    add(manipulation_part(context))
     add(doubt_part(context))
-    local score = 0
-    for _, part in ipairs(parts) do score = score + part.value end
+    add(manipulation_part(context, score, floor))
     if score > 100 then
       add { name = "limit", value = 100 - score, reason = "100 is the most there is" }
-      score = 100
+    elseif score < least[floor] then
+      add { name = "limit", value = least[floor] - score,
+            reason = "it stays " .. facts.names[floor] .. (floor > of_rule and ", to which an analysis raised it"
+                or ", as the rule says") }
     end
     return { severity = facts.names[math.max(floor, level_of(score))], parts = parts }
   end,
@@ -100,9 +120,42 @@ return policy {
       expect = { severity = "CRITICAL",
                  parts = { { value = 95 }, { value = 15 }, { value = 10 }, { value = 20 }, { value = 10 },
                      { name = "limit", value = -50 } } } },
-    { "doubt lowers the score, not the severity below the rule's",
+    { "doubt lowers the score, not below what the rule says",
       threat = { severity_floor = "MEDIUM" }, context = { false_positive = { score = 1, confidence = 1 } },
-      expect = { severity = "MEDIUM", parts = { { value = 50 }, { name = "false_positive", value = -20 } } } },
+      expect = { severity = "MEDIUM", parts = { { value = 50 }, { name = "false_positive", value = -20 },
+          { name = "limit", value = 15, reason = "it stays MEDIUM, as the rule says" } } } },
+    { "the least severe does not fall below nothing",
+      threat = { severity_floor = "INFO" }, context = { false_positive = { score = 1, confidence = 0.95 } },
+      expect = { severity = "INFO", parts = { { value = 10 }, { value = -19 }, { name = "limit", value = 9 } } } },
+    { "a doubt that nothing stands behind takes nothing off",
+      threat = { severity_floor = "MEDIUM" }, context = { false_positive = { score = 1, confidence = 0 } },
+      expect = { parts = { { name = "rule_severity" } } } },
+    { "nor does one that somebody may have made",
+      threat = { severity_floor = "LOW" },
+      context = { false_positive = { score = 1, confidence = 1 }, manipulation = { findings = { { name = "n" } } } },
+      expect = { severity = "LOW", parts = { { value = 30 }, { name = "manipulation", value = 10 } } } },
+    { "a text in a field cannot make a threat critical",
+      threat = { severity_floor = "HIGH" }, context = { manipulation = { findings = { { name = "n" } } } },
+      expect = { severity = "HIGH", parts = { { value = 75 }, { name = "manipulation", value = 9 } } } },
+    { "what is known besides can", threat = { severity_floor = "HIGH" },
+      context = { assets = { ["host.name:web"] = { criticality = "High" } },
+          manipulation = { findings = { { name = "n" } } } },
+      expect = { severity = "CRITICAL", parts = { { value = 75 }, { value = 10 }, { value = 10 } } } },
+    { "an indicator of a sure source, and one of an unsure", threat = { severity_floor = "MEDIUM", intel_matches = {
+        { list = "intel_ips", indicator = "203.0.113.1", attributes = { confidence = "20" } },
+        { list = "intel_ips", indicator = "203.0.113.66", attributes = { confidence = 90 } } } },
+      expect = { severity = "HIGH", parts = { { value = 50 }, { name = "intel", value = 18,
+          reason = "203.0.113.66 stands in the list intel_ips" } } } },
+    { "a step that an analysis took stays", threat = { severity_floor = "MEDIUM", severity_raised = { to = "HIGH" } },
+      expect = { severity = "HIGH", parts = { { value = 50, reason = "the rule says MEDIUM" },
+          { name = "limit", value = 15, reason = "it stays HIGH, to which an analysis raised it" } } } },
+    { "a step below the rule is none", threat = { severity_floor = "HIGH", severity_raised = { to = "LOW" } },
+      expect = { severity = "HIGH", parts = { { value = 75 } } } },
+    { "numbers beyond all bounds say nothing",
+      threat = { severity_floor = "LOW", event_count = "1e999", intel_matches = { { attributes = {
+          confidence = "1e300" } } } },
+      context = { false_positive = { score = 1e300, confidence = "nan" } },
+      expect = { severity = "LOW", parts = { { value = 30 }, { name = "intel", value = 10 } } } },
     { "without a floor the severity counts", threat = { severity = "low" }, expect = { severity = "LOW" } },
     { "numbers as texts, lists and nonsense",
       threat = { severity_floor = "LOW", event_count = "1000",

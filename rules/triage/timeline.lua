@@ -32,6 +32,10 @@ return policy {
       threat = { rule = { id = "r", title = "Repeated prompts" },
                  evidence = { { id = "E1", context = { ["event.action"] = "push", ["user.name"] = "ana" } } } },
       expect = { titles = { created = "Raised by Repeated prompts", E1 = "ana: push" } } },
+    { "a long name is cut at a character", threat = { rule = { title = ("ä"):rep(60) } },
+      expect = { titles = { created = "Raised by " .. ("ä"):rep(40) .. "…" } } },
+    { "line ends do not break a title", threat = { evidence = { { id = "E1", context = {
+        ["event.action"] = "a\nb", ["host.name"] = "h\0" } } } }, expect = { titles = { E1 = "h : a b" } } },
     { "an empty threat has its common names", threat = {}, expect = { titles = { created = "Raised by a rule" } } },
     { "lists and numbers in place of texts",
       threat = { evidence = { { id = "E1", context = { ["event.action"] = { "a", "b" }, ["user.name"] = 17 } }, 5 } },

@@ -86,7 +86,8 @@ begin later 429 '"retry_after":2,"times":5'
 retry_after_is_honoured() {
   one_threat later 1
   wait_for threats_are later 1 "$MODEL_ANSWERED"
-  model_requests | jq -e '[.[] | select(.mode == "429").at] as $refused | [.[] | select(.mode == "ok").at] as $taken
+  model_requests | jq -e '[.[] | select(.mode == "429").at] as $refused
+    | [.[] | select(.mode == "ok" and .at > ($refused | min)).at] as $taken
     | ($refused | length) == 5 and (($taken | min) - ($refused | min)) >= 2'
   expect "attempts of the job" "$(get /api/ai/usage | jq .queue.retried)" 0
 }

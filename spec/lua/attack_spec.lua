@@ -108,7 +108,9 @@ describe("the ATT&CK list", function()
       assert.equal(sorted(tactics(object)), sorted(entry.tactics_19 ~= "" and entry.tactics_19 or entry.tactics), id)
     end
     for id in pairs(objects(text, "subtechniques_seen")) do assert.is_table(entries[id], id) end
-    for old, new in text:gmatch('"v18":"([^"]*)","v19":"([^"]*)"') do assert.equal(new, entries[old].replaced_by, old) end
+    for old, new in text:gmatch('"v18":"([^"]*)","v19":"([^"]*)"') do
+      assert.equal(new, entries[old].replaced_by, old)
+    end
   end)
 
   it("invents nothing", function()

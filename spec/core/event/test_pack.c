@@ -71,6 +71,32 @@ static void test_a_field_that_does_not_fit_is_left_out_whole(void **state)
     record_free(r);
 }
 
+/* Its neighbours are kept whole, and it ends at a character. */
+static void test_a_text_that_does_not_fit_is_cut(void **state)
+{
+    (void)state;
+    static const struct {
+        size_t max, kept;
+    } cases[] = {{1024, 1024 - 9 - 12}, {61, 61 - 9 - 12}, {52, 0}};
+    struct buf json = BUF_EMPTY;
+    uint32_t slots[SLOTS];
+    buf_puts(&json, "{\"a\":\"");
+    for (unsigned i = 0; i < 2000; i++)
+        buf_puts(&json, "x");
+    buf_puts(&json, "\",\"b\":\"abc\"}");
+    struct record *r = record_of(json.ptr, slots);
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct buf packed = BUF_EMPTY;
+        event_pack(r->event, slots, SLOTS, cases[i].max, &packed);
+        struct event *again = event_unpack(buf_str(&packed), r->fields, slots, SLOTS, r->arena, &r->err);
+        assert_true(str_is(event_text(again, slots[1]), "abc"));
+        assert_int_equal(event_text(again, slots[0]).len, cases[i].kept);
+        buf_free(&packed);
+    }
+    buf_free(&json);
+    record_free(r);
+}
+
 static void test_broken_packs_are_refused(void **state)
 {
     (void)state;
@@ -154,6 +180,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_packed_event_unpacks_to_the_same_values),
         cmocka_unit_test(test_a_field_that_does_not_fit_is_left_out_whole),
+        cmocka_unit_test(test_a_text_that_does_not_fit_is_cut),
         cmocka_unit_test(test_broken_packs_are_refused),
         cmocka_unit_test(test_what_counts_as_a_number),
     };
