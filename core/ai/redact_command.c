@@ -168,6 +168,8 @@ bool scan_command(struct scan *scan, size_t at, struct hit *hit)
     struct str word = word_at(scan, at);
     if (!word.len)
         return false;
+    if (strchr(",:}])", word.ptr[0]))
+        scan->tool = 0; /* the JSON string that held the command is over */
     unsigned tool = tool_named(word);
     if (tool) {
         scan->tool = tool;

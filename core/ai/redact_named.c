@@ -1,8 +1,8 @@
 #include "ai/redact_scan.h"
 
 #define NAME_MAX_BYTES 64
-#define QUOTED_MAX     512
-#define PLAIN_MAX      1024
+#define QUOTED_MAX     8192
+#define PLAIN_MAX      8192
 
 enum name_class {
     NAME_NONE,
@@ -68,8 +68,8 @@ static const struct secret_name names[] = {
 };
 
 /* Names that end like a secret's and are none. */
-static const char *const harmless[] = {"publickeytoken", "nexttoken", "pagetoken", "continuationtoken",
-                                       "clientrequesttoken"};
+static const char *const harmless[] = {"publickeytoken",    "nexttoken",          "pagetoken",
+                                       "continuationtoken", "clientrequesttoken", "clienttoken"};
 
 struct plain_name {
     char text[NAME_MAX_BYTES + 1]; /* lower case, without _ - . */
@@ -362,31 +362,67 @@ static bool cookie_value(const struct scan *scan, size_t from, struct hit *hit)
 
 /* ---- a name and its value ---- */
 
-static bool take_value(const struct scan *scan, const struct secret_name *name, struct str raw, size_t from,
-                       enum separator by, struct hit *hit) /* long: what was found so far */
+/* What stands behind the separator: where the value begins, and in which quotes. */
+struct value {
+    enum separator by;
+    size_t from; /* its quote, or itself */
+    size_t start, end;
+    char quote;
+    bool escaped;
+};
+
+/* "Failed password for root", "Authorization Policy Change": a blank parts a value from an option only, or
+ * from a quoted value. */
+static bool separates(const struct scan *scan, const struct secret_name *name, struct str raw,
+                      const struct value *value)
 {
-    char quote = '\0';
-    bool escaped = false;
-    size_t start = skip_quote(scan, from, &quote, &escaped);
-    if (name->class == NAME_HEADER)
-        return header_value(scan, start, quote, hit);
-    if (name->class == NAME_COOKIE)
-        return cookie_value(scan, start, hit);
-    bool is_option = raw.ptr[0] == '-' || scan_before(scan, (size_t)(raw.ptr - scan->text.ptr)) == '/';
-    if (by == SEPARATOR_BLANK && !is_option && !quote)
-        return false; /* "Failed password for root" */
-    if (by == SEPARATOR_BLANK && !quote && scan_at(scan, from) == '-')
-        return false; /* the next option */
-    size_t end = quote ? quoted_end(scan, start, quote, escaped) : 0;
-    if (!end)
-        end = plain_end(scan, start);
-    if (by == SEPARATOR_IS && end > start && strchr(".,!?", scan_at(scan, end - 1)))
-        end--;
-    if (!is_plausible(name, raw, scan_slice(scan, start, end), quote ? SEPARATOR_EQUALS : by))
+    char first = scan_at(scan, value->start);
+    if (value->by != SEPARATOR_BLANK && value->by != SEPARATOR_IS)
+        return strcmp(name->label, "session") != 0 ||
+               (value->by == SEPARATOR_EQUALS && !value->quote); /* else an id of an audit log */
+    if (name->class == NAME_HEADER || name->class == NAME_COOKIE)
         return false;
-    *hit = (struct hit){.from = start, .to = end, .kind = REDACT_SECRET_PASSWORD, .label = name->label};
-    if (name->class == NAME_KEY)
-        hit->kind = REDACT_SECRET_TOKEN;
+    if (value->by == SEPARATOR_IS || value->quote)
+        return true;
+    return raw.ptr[0] == '-' && first != '-';
+}
+
+/* "$hToken = OpenProcessToken -Handle $h": code. */
+static bool is_code(const struct scan *scan, const struct secret_name *name, const struct value *value)
+{
+    if (name->class != NAME_KEY || value->by != SEPARATOR_EQUALS || value->quote ||
+        scan_before(scan, value->from) != ' ')
+        return false;
+    for (size_t i = value->start; i < value->end; i++)
+        if (scan_is_digit(scan_at(scan, i)))
+            return false;
+    return true;
+}
+
+static bool take_value(const struct scan *scan, const struct secret_name *name, struct str raw,
+                       struct value *value, struct hit *hit)
+{
+    value->start = skip_quote(scan, value->from, &value->quote, &value->escaped);
+    char first = scan_at(scan, value->start);
+    if (!separates(scan, name, raw, value) || (first && strchr("${[(\\", first)))
+        return false;
+    if (name->class == NAME_HEADER)
+        return header_value(scan, value->start, value->quote, hit);
+    if (name->class == NAME_COOKIE)
+        return cookie_value(scan, value->start, hit);
+    value->end = value->quote ? quoted_end(scan, value->start, value->quote, value->escaped) : 0;
+    if (!value->end)
+        value->end = plain_end(scan, value->start);
+    if (value->by == SEPARATOR_IS && value->end > value->start &&
+        strchr(".,!?", scan_at(scan, value->end - 1)))
+        value->end--;
+    if (is_code(scan, name, value) || !is_plausible(name, raw, scan_slice(scan, value->start, value->end),
+                                                    value->quote ? SEPARATOR_EQUALS : value->by))
+        return false;
+    *hit = (struct hit){.from = value->start,
+                        .to = value->end,
+                        .kind = name->class == NAME_KEY ? REDACT_SECRET_TOKEN : REDACT_SECRET_PASSWORD,
+                        .label = name->label};
     return true;
 }
 
@@ -405,13 +441,13 @@ bool scan_named(const struct scan *scan, size_t at, struct hit *hit)
     const struct secret_name *name = name_find(raw);
     if (!name)
         return false;
-    size_t value = end;
-    enum separator by = separator_at(scan, &value);
-    if (by == SEPARATOR_NONE || (by == SEPARATOR_TAG && scan_before(scan, at) != '<'))
+    struct value value = {.from = end};
+    value.by = separator_at(scan, &value.from);
+    if (value.by == SEPARATOR_NONE || (value.by == SEPARATOR_TAG && scan_before(scan, at) != '<'))
         return false;
-    if (by == SEPARATOR_COLON && scan_before(scan, at) == ':')
+    if (value.by == SEPARATOR_COLON && scan_before(scan, at) == ':')
         return false; /* arn:aws:…:secret:name */
-    return take_value(scan, name, raw, value, by, hit);
+    return take_value(scan, name, raw, &value, hit);
 }
 
 /* ---- Bearer and Basic on their own ---- */

@@ -341,8 +341,8 @@ static bool is_national(const struct scan *scan, size_t at, size_t *end)
 
 bool scan_phone(const struct scan *scan, size_t at, struct hit *hit)
 {
-    static const char *const names[] = {"phone",    "telephone", "tel",    "mobile", "fax", "sms",
-                                        "whatsapp", "telefon",   "msisdn", "电话",   "手机"};
+    static const char *const names[] = {"phone",   "telephone", "tel",  "mobile", "fax",
+                                        "telefon", "msisdn",    "电话", "手机"};
     char c = scan_at(scan, at);
     bool separated = false;
     size_t end;

@@ -187,6 +187,18 @@ static const char *const evidence[] = {
     "task eyJhbGciOiJIUzI1NiJ9 only",
     "key=value",
     "error: 555-1234",
+    "Category: Authorization Policy Change",
+    "to gain TEMPORARY authorization for 10.0.0.1",
+    "{\"authorization\": {\"action\": \"Microsoft.Compute/write\"}}",
+    "GET /.htpasswd HTTP/1.1",
+    "POST /oauth2/v2.0/token HTTP/1.1",
+    "{\"CommandLine\":\"net1 user\",\"ThreadID\":13312}",
+    "$hToken = OpenProcessToken -ProcessHandle $h",
+    "{\"sessionId\": \"user-0123456789abcdef0\"}",
+    "{\"clientToken\": \"0123456789abcdef\"}",
+    "Elevated Token:\\t\\tYes\\r\\n",
+    "session_id=\"0123456789abcdef\" type=spam",
+    "WHATSAPPDESKTOP\\2.2345.6789.0\\x",
     "00:1A:2B:3C:4D:5E",
     "0xdeadbeefcafebabe",
     "m5.large-2024-01-02",
@@ -195,6 +207,17 @@ static const char *const evidence[] = {
     "name is NTLM",
     "\xf0\x9f\x98\x8a \xd7\xa9\xd7\x9c\xd7\x97",
 };
+
+static void a_long_token_goes_to_its_end(void **state)
+{
+    (void)state;
+    struct buf text = BUF_EMPTY;
+    buf_printf(&text, "{\"sessionToken\":\"%04000d\",\"x\":1}", 7);
+    struct buf out = redacted(text.ptr);
+    assert_string_equal(out.ptr, "{\"sessionToken\":\"[SECRET:token]\",\"x\":1}");
+    buf_free(&text);
+    buf_free(&out);
+}
 
 static void evidence_stays(void **state)
 {
@@ -498,6 +521,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(secrets_go_and_what_is_around_them_stays),
+        cmocka_unit_test(a_long_token_goes_to_its_end),
         cmocka_unit_test(evidence_stays),
         cmocka_unit_test(personal_data_in_text_gets_stable_pseudonyms),
         cmocka_unit_test(configured_fields_become_pseudonyms_wherever_they_stand),
