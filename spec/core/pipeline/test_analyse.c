@@ -48,6 +48,14 @@ static void no_agents_no_loop(void **state)
 
 /* ---- by a model ---- */
 
+static unsigned in_flight(struct desk_model *model)
+{
+    pthread_mutex_lock(&model->lock);
+    unsigned count = model->in_flight;
+    pthread_mutex_unlock(&model->lock);
+    return count;
+}
+
 static void five_agents_ask_at_once_and_answer_in_any_order(void **state)
 {
     char id[20][UUID_TEXT];
@@ -57,7 +65,11 @@ static void five_agents_ask_at_once_and_answer_in_any_order(void **state)
     d.model.spread_ms = 20;
     d.settings.concurrency = 1;
     desk_start(&d);
+    desk_hold(&d.model, true); /* the first answer comes after the fifth question, however slow this is */
     desk_send(&d, "first", "", id[0]);
+    while (in_flight(&d.model) < 5)
+        usleep(1000);
+    desk_hold(&d.model, false);
     desk_settle(&d);
     assert_int_equal(d.model.most_in_flight, 5);
     assert_int_equal(d.model.asked, 6);
