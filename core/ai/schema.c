@@ -242,9 +242,9 @@ static int validate_bounds(const struct json *schema, const struct bounds *bound
 {
     double limit;
     if (json_get_double(schema, bounds->least, &limit) && amount < limit)
-        return wrong(place, err, "expected at least %g%s, got %g", limit, bounds->unit, amount);
+        return wrong(place, err, "expected at least %g%s", limit, bounds->unit);
     if (json_get_double(schema, bounds->most, &limit) && amount > limit)
-        return wrong(place, err, "expected at most %g%s, got %g", limit, bounds->unit, amount);
+        return wrong(place, err, "expected at most %g%s", limit, bounds->unit);
     return 0;
 }
 
