@@ -29,24 +29,27 @@ function facts.table(value)
   return {}
 end
 
+local values_most = 100 -- of one field
+
+local function put(found, seen, value, id)
+  local text = facts.text(value)
+  if text and text ~= "" and #text <= 2048 and not seen[text] and #found < values_most then
+    seen[text] = true
+    found[#found + 1] = { value = text, evidence = id }
+  end
+end
+
 -- The values of a field in all evidence, as texts, each once, with the first evidence that holds it:
 -- { { value = "203.0.113.9", evidence = "E1" } }.
 function facts.values(threat, path)
   local found, seen = {}, {}
-  local function add(value, id)
-    local text = facts.text(value)
-    if text and text ~= "" and #text <= 2048 and not seen[text] and #found < 100 then
-      seen[text] = true
-      found[#found + 1] = { value = text, evidence = id }
-    end
-  end
   for _, item in ipairs(facts.table(threat.evidence)) do
-    local id = facts.text(facts.table(item).id)
-    local value = facts.table(facts.table(item).context)[path]
+    item = facts.table(item)
+    local value = facts.table(item.context)[path]
     if type(value) == "table" then
-      for _, one in ipairs(value) do add(one, id) end
-    else
-      add(value, id)
+      for _, one in ipairs(value) do put(found, seen, one, facts.text(item.id)) end
+    elseif value ~= nil then
+      put(found, seen, value, facts.text(item.id))
     end
   end
   return found
@@ -62,8 +65,10 @@ function facts.entities(threat)
   local found = {}
   for _, entity in ipairs(facts.table(threat.entities)) do
     local text = facts.text(entity)
-    local field, value = (text or ""):match("^([%w_.]+):(.+)$")
-    if field then found[#found + 1] = { text = text, field = field, value = value } end
+    local colon = text and text:find(":", 1, true)
+    if colon and colon > 1 and colon < #text then
+      found[#found + 1] = { text = text, field = text:sub(1, colon - 1), value = text:sub(colon + 1) }
+    end
   end
   return found
 end

@@ -73,7 +73,7 @@ local function allowed(threat, context, add)
   for _, entity in ipairs(facts.entities(threat)) do
     local entry = entry_of(entity, threat, now)
     local found = entry and { entity = entity, entry = entry }
-    if entity.field:match("%.ip$") then
+    if entity.field:sub(-3) == ".ip" then
       by_address, other = by_address or found, other or not found
     else
       by_name = by_name or found

@@ -63,18 +63,18 @@ local reasons = {
 }
 
 -- What was seen of an action's fields: entities first, then evidence, at most five of the first field that has any.
-local function targets_of(threat, kind)
+local function targets_of(threat, entities, kind)
   local found, seen = {}, {}
   local function add(field, value)
     local text = field .. ":" .. value
-    local one = not field:find("%.ip$") or ip.version(value) -- a network is many
+    local one = field:sub(-3) ~= ".ip" or ip.version(value) -- a network is many
     if one and #found < targets_most and not seen[text] and #value <= 256 then
       seen[text] = true
       found[#found + 1] = text
     end
   end
   for _, field in ipairs(aimed_at[kind]) do
-    for _, entity in ipairs(facts.entities(threat)) do
+    for _, entity in ipairs(entities) do
       if entity.field == field then add(field, entity.value) end
     end
     for _, hit in ipairs(facts.values(threat, field)) do add(field, hit.value) end
@@ -91,14 +91,16 @@ local function is_outside(target)
   return address ~= nil and not ip.is_private(address) and not facts.listed("corporate_networks", address)
 end
 
-local function add_actions(threat, kind, actions, seen)
+-- `plan`: the threat, its entities, and what was planned so far.
+local function add_actions(plan, kind)
+  local actions, seen = plan.actions, plan.seen
   local function add(target)
     if seen[kind .. (target or "")] then return end
     seen[kind .. (target or "")] = true
     actions[#actions + 1] = { type = kind, target = target, reason = reasons[kind], requires_approval = true }
   end
   if not aimed_at[kind] then return add() end
-  for _, target in ipairs(targets_of(threat, kind)) do
+  for _, target in ipairs(targets_of(plan.threat, plan.entities, kind)) do
     if kind ~= "block_ip" or is_outside(target) then add(target) end
   end
 end
@@ -139,23 +141,23 @@ return policy {
     local findings = facts.table(facts.table(context.manipulation).findings)
     local probably_nothing = doubt.recommendation == "likely_false_positive" and #findings == 0
     local template = templates[facts.text(threat.threat_type) or ""] or default
-    local actions, seen = {}, {}
+    local plan = { threat = threat, entities = facts.entities(threat), actions = {}, seen = {} }
     -- A doubt takes the hard measures off, but not from what is critical by the rule itself.
     local from = level
     if probably_nothing and (facts.level(threat.severity_floor) or level) < 5 then
       from = math.min(level, 2)
-      add_actions(threat, "review", actions, seen)
+      add_actions(plan, "review")
     end
     for step = from, math.max(1, from - 2), -1 do
-      for _, kind in ipairs(template[step]) do add_actions(threat, kind, actions, seen) end
+      for _, kind in ipairs(template[step]) do add_actions(plan, kind) end
     end
-    if #findings > 0 then add_actions(threat, "review", actions, seen) end
-    if level >= 4 then add_actions(threat, "open_ticket", actions, seen) end
-    if #actions == 0 then add_actions(threat, "monitor", actions, seen) end
-    shorten(actions)
+    if #findings > 0 then add_actions(plan, "review") end
+    if level >= 4 then add_actions(plan, "open_ticket") end
+    if #plan.actions == 0 then add_actions(plan, "monitor") end
+    shorten(plan.actions)
     return {
       urgency = urgency[level], sla_minutes = minutes(context, level),
-      escalation_path = escalation_path(context, level), actions = actions,
+      escalation_path = escalation_path(context, level), actions = plan.actions,
     }
   end,
   tests = {
