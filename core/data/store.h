@@ -58,7 +58,11 @@ int store_load_members(struct store *store, const char *threat_id, struct id128 
  * `audit_before_ns`, at most `max` rows. With a threat go its members, notes, jobs and timer. */
 int store_retain(struct store *store, int64_t before_ns, int64_t audit_before_ns, size_t max, size_t *deleted,
                  struct err *err);
-/* Removes threats marked demo with all that hangs on them; *count how many. */
+/* Visits the threats marked demo, oldest first; otherwise like store_load_jobs. */
+int store_load_demo(struct store *store, int (*visit)(const struct threat *threat, void *arg), void *arg,
+                    struct err *err);
+/* Removes threats marked demo with all that hangs on them, and those audit records of them whose detail says
+ * "demo":true, which are made up as well; what people did to them stays recorded. *count how many threats. */
 int store_forget_demo(struct store *store, size_t *count, struct err *err);
 
 /* ---- jobs of analysis: durable, at most one per (threat, stage) ---- */

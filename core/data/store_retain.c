@@ -16,8 +16,9 @@ static struct threat *load_row(struct store *store, int64_t seq, struct err *err
 
 static int delete_threat(struct store *store, int64_t seq, struct err *err)
 {
-    static const unsigned tables[] = {SQL_THREAT_DELETE, SQL_BODY_DELETE, SQL_MEMBERS_DELETE,
-                                      SQL_NOTES_DELETE,  SQL_JOBS_DELETE, SQL_TIMER_DELETE};
+    static const unsigned tables[] = {SQL_DEMO_AUDIT_DELETE, SQL_THREAT_DELETE, SQL_BODY_DELETE,
+                                      SQL_MEMBERS_DELETE,    SQL_NOTES_DELETE,  SQL_JOBS_DELETE,
+                                      SQL_TIMER_DELETE};
     int64_t cell;
     int result = -1;
     struct threat *threat = load_row(store, seq, err);
@@ -36,18 +37,29 @@ out:
     return result;
 }
 
+struct numbers {
+    VEC(int64_t) seqs;
+};
+
+/* What a query of one column lists. */
+static int read_numbers(struct store *store, sqlite3_stmt *rows, struct numbers *numbers, struct err *err)
+{
+    int result = rows ? 1 : -1;
+    while (result == 1 && (result = sql_step(&store->sql, rows, err)) == 1)
+        vec_push(&numbers->seqs, sql_int(rows, 0));
+    return result;
+}
+
 /* Deletes the threats that a query of one column lists. */
 static int delete_listed(struct store *store, sqlite3_stmt *rows, size_t *deleted, struct err *err)
 {
-    VEC(int64_t) seqs = {0};
-    int result = rows ? 1 : -1;
-    while (result == 1 && (result = sql_step(&store->sql, rows, err)) == 1)
-        vec_push(&seqs, sql_int(rows, 0));
-    for (size_t i = 0; result == 0 && i < seqs.count; i++) {
-        result = delete_threat(store, seqs.items[i], err);
+    struct numbers numbers = {0};
+    int result = read_numbers(store, rows, &numbers, err);
+    for (size_t i = 0; result == 0 && i < numbers.seqs.count; i++) {
+        result = delete_threat(store, numbers.seqs.items[i], err);
         *deleted += result == 0;
     }
-    vec_free(&seqs);
+    vec_free(&numbers.seqs);
     return result;
 }
 
@@ -96,6 +108,20 @@ int store_retain(struct store *store, int64_t before_ns, int64_t audit_before_ns
         (*deleted < max && trim_usage(store, audit_before_ns, max, deleted, err)))
         return -1;
     return *deleted ? prune(store, err) : 0;
+}
+
+int store_load_demo(struct store *store, int (*visit)(const struct threat *threat, void *arg), void *arg,
+                    struct err *err)
+{
+    struct numbers numbers = {0};
+    int result = read_numbers(store, sql_query(&store->sql, SQL_DEMO, err, ""), &numbers, err);
+    for (size_t i = 0; result == 0 && i < numbers.seqs.count; i++) {
+        struct threat *threat = load_row(store, numbers.seqs.items[i], err);
+        result = threat ? visit(threat, arg) : -1;
+        threat_free(threat);
+    }
+    vec_free(&numbers.seqs);
+    return result;
 }
 
 int store_forget_demo(struct store *store, size_t *count, struct err *err)

@@ -164,6 +164,9 @@ const char *const store_sql_texts[SQL_COUNT] = {
                    " ORDER BY t.anchor DESC, t.seq DESC",
     [SQL_RESOLVED] = "SELECT seq FROM threats WHERE resolved = 1 AND updated < ? ORDER BY updated LIMIT ?",
     [SQL_DEMO] = "SELECT seq FROM threats WHERE demo = 1",
+    [SQL_DEMO_AUDIT_DELETE] =
+        "DELETE FROM audit WHERE target = (SELECT id FROM threats WHERE seq = ? AND demo = 1)"
+        " AND instr(detail, '\"demo\":true') > 0",
     [SQL_CELL_FIND] = "SELECT id FROM cells WHERE severity = ? AND status = ? AND verdict = ? AND review = ?"
                       " AND hidden = ? AND customer = ? AND rule = ? AND type = ?",
     [SQL_CELL_PUT] = "INSERT INTO cells(count, us, severity, status, verdict, review, hidden, customer, rule,"

@@ -50,6 +50,7 @@ enum store_sql {
     SQL_FAMILY,
     SQL_RESOLVED,
     SQL_DEMO,
+    SQL_DEMO_AUDIT_DELETE,
     SQL_CELL_FIND,
     SQL_CELL_PUT,
     SQL_CELL_ADD,

@@ -125,6 +125,52 @@ static void demo_threats_are_forgotten_and_no_others(void **state)
     shop_free(&shop);
 }
 
+static int note_demo(const struct threat *threat, void *arg)
+{
+    buf_printf(arg, "%llu%s", (unsigned long long)threat->seq, threat->demo ? " " : "!");
+    return 0;
+}
+
+/* What was made up goes with the threat it was made up for; what people did stays recorded. */
+static void made_up_audit_records_go_with_their_threat(void **state)
+{
+    static const struct {
+        uint64_t threat;
+        const char *detail;
+    } records[] = {{3, "{\"text\":\"a\",\"demo\":true}"},
+                   {3, "{\"text\":\"\\\"demo\\\":true\"}"},
+                   {3, ""},
+                   {1, "{\"demo\":true}"}};
+    struct shop shop = shop_new(state);
+    struct buf seen = BUF_EMPTY;
+    size_t count;
+    shop_begin(&shop);
+    for (uint64_t n = 1; n <= 6; n++) {
+        struct threat *threat = threat_number(n);
+        threat->demo = n % 3 == 0;
+        shop_put(&shop, threat);
+        for (size_t i = 0; i < sizeof records / sizeof *records; i++)
+            if (records[i].threat == n)
+                ok(store_audit(shop.store, T0, STR("ana"), STR("threat.note"), str_from(threat->id),
+                               str_from(records[i].detail), &shop.err),
+                   &shop.err);
+        threat_free(threat);
+    }
+    shop_commit(&shop);
+    shop_begin(&shop);
+    ok(store_load_demo(shop.store, note_demo, &seen, &shop.err), &shop.err);
+    assert_string_equal(seen.ptr, "3 6 ");
+    ok(store_forget_demo(shop.store, &count, &shop.err), &shop.err);
+    shop_commit(&shop);
+    buf_clear(&seen);
+    ok(store_audit_list(shop.reader, 100, 0, &seen, &shop.err), &shop.err);
+    struct json *audit = json_parse(buf_str(&seen), NULL, NULL);
+    assert_int_equal(json_count(audit), 3);
+    json_free(audit);
+    buf_free(&seen);
+    shop_free(&shop);
+}
+
 /* ---- files ---- */
 
 static void a_backup_is_a_store_of_its_own(void **state)
@@ -311,6 +357,7 @@ int main(void)
         on_both(resolved_threats_go_when_they_are_old_and_open_ones_never),
         on_both(retention_goes_in_slices),
         on_both(demo_threats_are_forgotten_and_no_others),
+        on_both(made_up_audit_records_go_with_their_threat),
         on_both(a_backup_is_a_store_of_its_own),
         on_both(what_is_no_store_of_ours_is_not_touched),
         {"on disk: what_was_acknowledged_outlives_a_kill_and_counters_fit",
