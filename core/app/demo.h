@@ -14,6 +14,14 @@ int demo_events(struct str name, bool is_scenario, uint64_t seed, int64_t now_ns
                 struct err *err);
 /* The i-th name of a threat type or scenario; NULL at the end. */
 const char *demo_name(bool is_scenario, size_t i);
+/* One compromise of a device, the last event of it at time_ns; appended. `kind` stands for what happens. */
+struct demo_compromise {
+    const char *customer;
+    unsigned kind;
+    uint64_t seed; /* of host, user and the rest */
+    int64_t time_ns;
+};
+void demo_compromise(const struct demo_compromise *compromise, struct buf *ndjson);
 /* NDJSON of `count` events of an ordinary day, in the second before now_ns: nothing that a rule should find.
  */
 void demo_ordinary(uint64_t seed, int64_t now_ns, unsigned count, struct buf *ndjson);

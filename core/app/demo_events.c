@@ -215,12 +215,21 @@ static void remote_script(struct maker *m, struct seat seat)
     maker_process(m, m->now_ns, seat, &task);
 }
 
+static void (*const compromises[])(struct maker *, struct seat) = {macro_and_run_key, malware_found,
+                                                                   remote_script};
+
 static void device_compromise(struct maker *m)
 {
-    static void (*const kinds[])(struct maker *, struct seat) = {macro_and_run_key, malware_found,
-                                                                 remote_script};
     struct text host = maker_host(m, "ws"), user = maker_user(m);
-    kinds[maker_below(m, COUNT(kinds))](m, (struct seat){host.chars, user.chars});
+    compromises[maker_below(m, COUNT(compromises))](m, (struct seat){host.chars, user.chars});
+}
+
+void demo_compromise(const struct demo_compromise *c, struct buf *ndjson)
+{
+    struct maker m = maker_of("compromise", c->seed, c->time_ns, ndjson);
+    struct text host = maker_host(&m, "ws"), user = maker_user(&m);
+    m.customer = c->customer;
+    compromises[c->kind % COUNT(compromises)](&m, (struct seat){host.chars, user.chars});
 }
 
 /* From a document to the passwords of everybody who was signed in. */

@@ -9,7 +9,8 @@ static const struct api_param list_params[] = {
     {"as_of", "integer", "Only threats whose seq is at most this one; values are current.", false},
     {"view", "full|row", "row: at most 1 KB each. Default full.", false},
     {"sort", "newest|oldest", "By seq, the number of the creation. Default newest.", false},
-    {"severity", "string", "critical, high, medium, low or informational; several separated by commas.", false},
+    {"severity", "string", "critical, high, medium, low or informational; several separated by commas.",
+     false},
     {"status", "string", "new, in_progress, escalated or resolved; several separated by commas.", false},
     {"verdict", "string",
      "true_positive, benign_true_positive, false_positive, inconclusive or none; several separated by "
@@ -112,7 +113,9 @@ const struct api_operation api_operations[] = {
      "Threats by the number of their creation. Link has the next page; X-Total-Count is exact to 10,000.",
      TAKES(list_params), .answers = "200:Threat[] 403 422"},
     {HTTP_POST, "/api/threats/trigger",
-     "Demo mode: makes events, sends them through the pipeline and waits up to 2 s for a threat.",
+     "Demo mode: makes events, sends them through the pipeline and waits up to 2 s for a threat. "
+     "adversarial_scenario: stores notes of analysts, too, waits up to 5 s for what triage says of them, and "
+     "answers with all fields.",
      .body = JSON "Trigger", .answers = "200:Triggered 202:Triggered 400 403 503"},
     {HTTP_GET, "/api/threats/{id}", "One threat; ETag is its version.", .answers = "200:Threat 404"},
     {HTTP_PATCH, "/api/threats/{id}", "Changes status, assignee or verdict.", TAKES(changing_params),
@@ -196,9 +199,10 @@ const struct api_schema api_schemas[] = {
     {"Events", "{\"oneOf\":[{\"type\":\"object\"},{\"type\":\"array\",\"maxItems\":10000,\"items\":{\"type\":"
                "\"object\"}"
                "}]}"},
-    {"Receipt",
-     "accepted:integer rejected:integer unrecognised:integer idempotent:boolean results:ReceiptItem[] threats:string[]"},
-    {"ReceiptItem", "index:integer status:integer id?:string source?:string? idempotent?:boolean error?:string"},
+    {"Receipt", "accepted:integer rejected:integer unrecognised:integer idempotent:boolean "
+                "results:ReceiptItem[] threats:string[]"},
+    {"ReceiptItem",
+     "index:integer status:integer id?:string source?:string? idempotent?:boolean error?:string"},
     {"Threat", "id:string seq:integer last_seq:integer created_at:time updated_at:time version:integer "
                "rule?:ThreatRule rule_id?:string threat_type:string customer_name:string severity:" SEVERITIES
                " severity_floor?:" SEVERITIES " score?:Score status:" STATUSES " verdict:" VERDICTS
@@ -247,8 +251,17 @@ const struct api_schema api_schemas[] = {
     {"Scorecard", "threats:integer verdicts:object precision:number? median_minutes_to_verdict:number?"},
     {"ThreatChange",
      "status?:" STATUSES " assignee?:string? verdict?:" VERDICTS " reason?:string reopen?:boolean"},
-    {"Trigger", "threat_type?:string scenario?:crypto_surge|bot_attack|geo_impossible|critical_threat"},
-    {"Triggered", "threats:string[] events:string[]"},
+    {"Trigger", "threat_type?:string scenario?:crypto_surge|bot_attack|geo_impossible|critical_threat "
+                "adversarial_scenario?:note_poisoning_baseline|note_poisoning_catch|note_poisoning_bypass "
+                "seed?:integer"},
+    {"Triggered", "threats:string[] events:string[] adversarial_scenario?:string seed?:integer "
+                  "customer_name?:string history?:string[] notes?:object[] outcomes?:DrillOutcome[] "
+                  "expected?:nothing|found|may_be_missed settled?:boolean found?:boolean "
+                  "found_in_history?:boolean milder?:boolean"},
+    {"DrillOutcome", "threat_id:string title:string history:boolean before:DrillStanding after:DrillStanding "
+                     "review_reason:string findings:object[] milder:string[]"},
+    {"DrillStanding", "severity:string sla_minutes?:integer actions:string[] requires_human_review:boolean "
+                      "recommendation:string"},
     {"Forgotten", "forgotten:integer"},
     {"Analytics",
      "total_threats:integer customers_affected:integer average_processing_time_ms:number "

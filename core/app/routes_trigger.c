@@ -4,8 +4,10 @@
 
 #include "app/api.h"
 #include "app/demo.h"
+#include "app/demo_run.h"
 #include "base/json.h"
 #include "base/json_tape.h"
+#include "pipeline/followup.h"
 
 #define WAIT_NS (2 * NS_PER_S)
 #define CHOICES "expected one of {\"threat_type\": …}, {\"scenario\": …}, {\"adversarial_scenario\": …}"
@@ -122,42 +124,78 @@ static void send_trigger(struct http_request *request, struct api *api, struct b
     trigger_free(trigger);
 }
 
-/* False after answering 400. */
-static bool make_events(struct http_request *request, const struct json *body, struct buf *events)
-{
-    struct str name;
+/* What the body asks for. */
+struct order {
+    const char *field; /* which of the fields names it */
+    struct str name;   /* borrowed from the body */
     uint64_t seed;
-    struct err err = {0};
-    bool is_type = json_get_str(body, "threat_type", &name);
-    bool is_scenario = json_get_str(body, "scenario", &name);
-    const char *field = is_type ? "threat_type" : "scenario";
-    id_random(&seed, sizeof(seed));
-    if (json_count(body) != 1 || json_get(body, "adversarial_scenario")) {
-        http_problem(request, 400, json_count(body) == 1 ? "adversarial_scenario is not built yet" : CHOICES);
+};
+
+/* False after answering 400. */
+static bool take_order(struct http_request *request, const struct json *body, struct order *order)
+{
+    static const char *const fields[] = {"threat_type", "scenario", "adversarial_scenario"};
+    int64_t seed = 0;
+    bool has_seed = json_get_int(body, "seed", &seed);
+    if (json_get(body, "seed") && (!has_seed || seed < 0)) {
+        http_problem_field(request, 400, "the body is not right", "seed", "expected a number from 0 on");
         return false;
     }
-    if (!is_type && !is_scenario) {
-        http_problem(request, 400, CHOICES);
-        return false;
-    }
-    if (demo_events(name, is_scenario, seed, clock_now(&clock_real), events, &err) == 0)
+    id_random(&order->seed, sizeof(order->seed));
+    order->seed = has_seed ? (uint64_t)seed : order->seed >> 1;
+    for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++)
+        if (json_get_str(body, fields[i], &order->name))
+            order->field = fields[i];
+    if (order->field && json_count(body) == 1 + (size_t)has_seed)
         return true;
-    http_problem_field(request, 400, "there is nothing of this name to trigger", field, err.message);
+    http_problem(request, 400, CHOICES);
     return false;
+}
+
+static void no_such(struct http_request *request, const struct order *order, const struct err *err)
+{
+    http_problem_field(request, 400, "there is nothing of this name to trigger", order->field, err->message);
+}
+
+static void start_drill(struct http_request *request, struct api *api, const struct order *order)
+{
+    enum drill_kind kind;
+    struct err err = {0};
+    struct buf ids = BUF_EMPTY;
+    struct str customer = str_from(api_principal(request)->customer);
+    if (drill_named(order->name, &kind, &err) != 0) {
+        no_such(request, order, &err);
+        return;
+    }
+    struct drill *drill = drill_new(kind, order->seed, clock_now(&clock_real), customer);
+    event_ids(buf_str(&drill->events), customer, &ids);
+    api_audit(api, request, "demo.trigger", STR(""));
+    drill_run(request, api, drill, &ids);
+}
+
+static void start_trigger(struct http_request *request, struct api *api, const struct order *order)
+{
+    struct err err = {0};
+    struct buf events = BUF_EMPTY;
+    bool is_scenario = strcmp(order->field, "scenario") == 0;
+    if (demo_events(order->name, is_scenario, order->seed, clock_now(&clock_real), &events, &err) != 0) {
+        no_such(request, order, &err);
+        return;
+    }
+    api_audit(api, request, "demo.trigger", STR(""));
+    send_trigger(request, api, &events);
 }
 
 void route_trigger(struct http_request *request, void *context)
 {
     struct api *api = context;
-    struct buf events = BUF_EMPTY;
+    struct order order = {0};
     if (!may_demo(request, api))
         return;
     struct json *body = api_body_object(request);
-    bool made = body && make_events(request, body, &events);
-    if (made) {
-        api_audit(api, request, "demo.trigger", STR(""));
-        send_trigger(request, api, &events);
-    }
+    if (body && take_order(request, body, &order))
+        (strcmp(order.field, "adversarial_scenario") == 0 ? start_drill : start_trigger)(request, api,
+                                                                                         &order);
     json_free(body);
 }
 
@@ -169,13 +207,50 @@ struct reset {
     char who[65];
 };
 
+/* Threats that somebody judged, copied: their verdicts are taken back before they go. */
+struct judged_threats {
+    VEC(struct threat *) threats;
+};
+
+static int keep_judged(const struct threat *threat, void *arg)
+{
+    struct judged_threats *judged = arg;
+    struct buf packed = BUF_EMPTY;
+    if (threat->verdict == VERDICT_NONE)
+        return 0;
+    threat_pack(threat, &packed);
+    struct threat *copy = threat_unpack(buf_str(&packed), NULL);
+    if (copy)
+        vec_push(&judged->threats, copy);
+    buf_free(&packed);
+    return copy ? 0 : -1;
+}
+
+/* What triage counts of this customer, rule and entity is as if they had never been judged. */
+static int take_back_verdicts(struct writer *writer, struct err *err)
+{
+    struct judged_threats judged = {0};
+    int rc = store_load_demo(writer_store(writer), keep_judged, &judged, err);
+    for (size_t i = 0; i < judged.threats.count; i++) {
+        struct threat *threat = judged.threats.items[i];
+        enum threat_verdict was = threat->verdict;
+        threat->verdict = VERDICT_NONE;
+        if (rc == 0)
+            rc = followup_verdict(writer_followup(writer), threat, was, err);
+        threat_free(threat);
+    }
+    vec_free(&judged.threats);
+    return rc;
+}
+
 static int reset_run(struct api_task *base, struct writer *writer, struct err *err)
 {
     struct reset *reset = (struct reset *)base;
     char detail[48];
     if (book_changes(writer_book(writer), false))
         return err_set(err, ERR_BUSY, "the store cannot be written now; try again");
-    if (store_forget_demo(writer_store(writer), &reset->forgotten, err) != 0)
+    if ((writer_followup(writer) && take_back_verdicts(writer, err) != 0) ||
+        store_forget_demo(writer_store(writer), &reset->forgotten, err) != 0)
         return -1;
     snprintf(detail, sizeof(detail), "{\"forgotten\":%zu}", reset->forgotten);
     if (store_audit(writer_store(writer), clock_now(writer_clock(writer)), str_from(reset->who),
