@@ -50,8 +50,8 @@ static struct {
     uint64_t gaps, closed, closed_silently;
     int64_t last_ns;              /* when something last came */
     _Atomic uint64_t posted;      /* threats */
-    _Atomic uint64_t slowest;     /* what all open clients have, counted from `base` */
-    uint64_t base;                /* cursor at the start */
+    _Atomic uint64_t slowest;     /* threats that all open clients have seen begin */
+    uint64_t newest;              /* the highest cursor that anybody was told */
     atomic_bool is_posted;        /* the poster has finished its phase */
     void (*post)(int fd, size_t); /* the phase */
 } bench;
@@ -59,7 +59,7 @@ static struct {
 struct client {
     int fd; /* -1: closed */
     bool upgraded, ready, excused;
-    uint64_t told;
+    uint64_t told, threats; /* cursor; threats that it saw begin */
     struct buf in;
     size_t at; /* of `in`, taken so far */
 };
@@ -143,6 +143,8 @@ static void take_change(struct client *c, uint64_t seq)
     *(c->excused ? &bench.excused : &bench.holes) += seq - c->told - 1;
     c->told = seq;
     c->excused = false;
+    if (seq > bench.newest)
+        bench.newest = seq;
 }
 
 /* One message; the bytes it takes. Each ends with its cursor; what has none ("stats") ends with its data. */
@@ -157,9 +159,12 @@ static size_t take_message(struct client *c, struct str text, int64_t now)
         die("a message without a cursor: %.*s", (int)(text.len < 300 ? text.len : 300), text.ptr);
     char *end;
     uint64_t seq = strtoull(dot + 1, &end, 10);
-    if (starts(text, "{\"type\":\"new_threat\"") || starts(text, "{\"type\":\"threat_updated\"")) {
+    bool begins = starts(text, "{\"type\":\"new_threat\"");
+    if (begins || starts(text, "{\"type\":\"threat_updated\"")) { /* triage and analysis go on after it */
         take_change(c, seq);
-        time_it((struct str){text.ptr, (size_t)(end - text.ptr)}, now);
+        c->threats += begins;
+        if (begins)
+            time_it((struct str){text.ptr, (size_t)(end - text.ptr)}, now);
     } else if (starts(text, "{\"type\":\"gap\"")) {
         bench.gaps++;
         c->excused = true;
@@ -296,9 +301,9 @@ static void note_slowest(void)
 {
     uint64_t slowest = UINT64_MAX;
     for (size_t i = 0; i < CLIENTS; i++)
-        if (bench.clients[i].fd >= 0 && bench.clients[i].told < slowest)
-            slowest = bench.clients[i].told;
-    atomic_store(&bench.slowest, slowest - bench.base);
+        if (bench.clients[i].fd >= 0 && bench.clients[i].threats < slowest)
+            slowest = bench.clients[i].threats;
+    atomic_store(&bench.slowest, slowest);
 }
 
 static void listen_once(void)
@@ -317,7 +322,6 @@ static void open_all(void)
     for (size_t opened = 0; bench.ready < CLIENTS; listen_once())
         while (opened < CLIENTS && opened - bench.ready < OPENING)
             open_client(&bench.clients[opened++]);
-    bench.base = bench.clients[0].told;
     note_slowest();
 }
 
@@ -409,12 +413,11 @@ static void *post_main(void *arg)
 /* What a client never got at the end. */
 static void note_end(const struct client *c)
 {
-    uint64_t missing = bench.base + atomic_load(&bench.posted) - c->told;
-    if (c->fd >= 0)
-        *(c->excused ? &bench.excused : &bench.holes) += missing;
+    if (c->fd >= 0 && bench.newest > c->told)
+        *(c->excused ? &bench.excused : &bench.holes) += bench.newest - c->told;
 }
 
-/* Until every open client has everything, or nothing comes any more. */
+/* Until nothing comes any more: what follows from a threat has come too then. */
 static void run_phase(void (*post)(int fd, size_t count), size_t count)
 {
     pthread_t poster;
@@ -423,8 +426,7 @@ static void run_phase(void (*post)(int fd, size_t count), size_t count)
     atomic_store(&bench.is_posted, false);
     if (pthread_create(&poster, NULL, post_main, &count) != 0)
         die("no thread");
-    while (!atomic_load(&bench.is_posted) || (atomic_load(&bench.slowest) < atomic_load(&bench.posted) &&
-                                              clock_monotonic() - bench.last_ns < QUIET_NS)) {
+    while (!atomic_load(&bench.is_posted) || clock_monotonic() - bench.last_ns < QUIET_NS) {
         listen_once();
         note_slowest();
     }
