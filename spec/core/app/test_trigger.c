@@ -179,7 +179,14 @@ static void what_cannot_be_triggered_is_answered_with_the_choices(void **state)
         {JSON, "{}", 400, "scenario"},
         {JSON, "{\"type\":\"bot_traffic\"}", 400, "threat_type"},
         {JSON, "{\"threat_type\":\"bot_traffic\",\"scenario\":\"bot_attack\"}", 400, "expected one of"},
-        {JSON, "{\"adversarial_scenario\":\"note_poisoning_bypass\"}", 400, "not built yet"},
+        {JSON, "{\"adversarial_scenario\":\"note_poisoning\"}", 400,
+         "note_poisoning_baseline, note_poisoning_catch, note_poisoning_bypass"},
+        {JSON, "{\"adversarial_scenario\":\"bot_attack\"}", 400, "note_poisoning_catch"},
+        {JSON, "{\"adversarial_scenario\":\"note_poisoning_catch\",\"seed\":-1}", 400, "from 0 on"},
+        {JSON, "{\"adversarial_scenario\":\"note_poisoning_catch\",\"seed\":\"1\"}", 400, "seed"},
+        {JSON, "{\"seed\":1}", 400, "expected one of"},
+        {JSON, "{\"scenario\":\"bot_attack\",\"seed\":1,\"adversarial_scenario\":\"note_poisoning_catch\"}",
+         400, "expected one of"},
         {JSON, "[]", 400, "object"},
         {JSON, "{", 400, ""},
         {"Content-Type: application/x-ndjson\r\n", "{\"threat_type\":\"bot_traffic\"}", 415,
@@ -278,6 +285,78 @@ static void a_reset_finds_its_moment_among_real_changes(void **state)
     assert_int_equal(reset(), 0);
 }
 
+static int64_t count_of(const struct json *object, const char *key)
+{
+    return (int64_t)json_count(json_get(object, key));
+}
+
+/* 202 where the machine was too slow: what it says so far holds as well. */
+static struct json *drill(const char *name, int seed)
+{
+    char body[96];
+    snprintf(body, sizeof(body), "{\"adversarial_scenario\":\"%s\",\"seed\":%d}", name, seed);
+    struct trial_answer answer = ask("POST", "/api/threats/trigger", JSON, body);
+    return object_of(answer, answer.status == 202 ? 202 : 200);
+}
+
+/* Of each note: signed and audited as through the API, or neither. */
+static size_t notes_past_api(const struct json *report)
+{
+    size_t past = 0;
+    for (size_t i = 0; i < json_count(json_get(report, "notes")); i++) {
+        bool is_signed = false, audited = false;
+        assert_true(json_get_bool(json_item(json_get(report, "notes"), i), "signed", &is_signed));
+        assert_true(json_get_bool(json_item(json_get(report, "notes"), i), "audited", &audited));
+        assert_int_equal(is_signed, audited);
+        past += !audited;
+    }
+    return past;
+}
+
+static void a_drill_stores_its_notes_as_the_api_does_or_past_it(void **state)
+{
+    static const struct {
+        const char *name;
+        int seed;
+        size_t least;
+        bool past_api;
+    } cases[] = {{"note_poisoning_baseline", 4, 6, false},
+                 {"note_poisoning_catch", 4, 10, false},
+                 {"note_poisoning_bypass", 4, 8, true},
+                 {"note_poisoning_bypass", 5, 8, false}};
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct json *report = drill(cases[i].name, cases[i].seed);
+        assert_in_range(count_of(report, "notes"), cases[i].least, 200);
+        assert_int_equal(notes_past_api(report) > 0, cases[i].past_api);
+        assert_true(count_of(report, "threats") > 0 && count_of(report, "history") >= 4);
+        assert_int_equal(count_of(report, "outcomes"),
+                         count_of(report, "threats") + count_of(report, "history"));
+        assert_true(count_of(report, "events") >= count_of(report, "outcomes"));
+        json_free(report);
+    }
+}
+
+static void a_drill_leaves_nothing_behind_a_reset(void **state)
+{
+    struct buf text = BUF_EMPTY;
+    (void)state;
+    reset();
+    int64_t before = listed();
+    struct json *report = drill("note_poisoning_bypass", 8);
+    int64_t made = count_of(report, "outcomes");
+    json_free(report);
+    assert_int_equal(listed(), before + made);
+    assert_int_equal(reset(), made);
+    assert_int_equal(listed(), before);
+    struct json *audit = object_of(ask("GET", "/api/audit", "", NULL), 200);
+    json_print(audit, &text);
+    assert_null(strstr(text.ptr, "\"demo\":true"));
+    json_free(audit);
+    buf_free(&text);
+    assert_int_equal(reset(), 0);
+}
+
 /* A client that leaves at once: nothing of it stays behind (the address sanitizer looks). */
 static void clients_may_leave(void **state)
 {
@@ -286,10 +365,14 @@ static void clients_may_leave(void **state)
         "POST /api/threats/trigger HTTP/1.1\r\nHost: localhost\r\n" JSON "Content-Length: 29\r\n\r\n"
         "{\"threat_type\":\"geo_anomaly\"}",
         "POST /api/demo/reset HTTP/1.1\r\nHost: localhost\r\n\r\n",
+        "POST /api/threats/trigger HTTP/1.1\r\nHost: localhost\r\n" JSON "Content-Length: 47\r\n\r\n"
+        "{\"adversarial_scenario\":\"note_poisoning_catch\"}",
     };
-    for (int i = 0; i < 20; i++) {
+    for (int i = 0; i < 30; i++) {
         int fd = client_connect(app.port);
-        client_puts(fd, requests[i % 2]);
+        client_puts(fd, requests[i % 3]);
+        if (i % 2)
+            listed(); /* it leaves a little later */
         close(fd);
     }
     reset();
@@ -304,6 +387,8 @@ int main(void)
         cmocka_unit_test(outside_demo_mode_both_are_forbidden),
         cmocka_unit_test(a_reset_forgets_demo_threats_and_nothing_else),
         cmocka_unit_test(a_reset_finds_its_moment_among_real_changes),
+        cmocka_unit_test(a_drill_stores_its_notes_as_the_api_does_or_past_it),
+        cmocka_unit_test(a_drill_leaves_nothing_behind_a_reset),
         cmocka_unit_test(clients_may_leave),
     };
     loop_init();
