@@ -171,7 +171,8 @@ static void put_profile(struct run *run)
 {
     struct str json = STR("{}");
     bool known;
-    ruleset_list_get(run->triage->set, STR("customers"), run->threat->customer, &json, &known);
+    if (!ruleset_list_get(run->triage->set, STR("customers"), run->threat->customer, &json, &known))
+        ruleset_list_get(run->triage->set, STR("customers"), STR("default"), &json, &known);
     buf_json_key(&run->context, "profile");
     buf_put(&run->context, json);
 }
