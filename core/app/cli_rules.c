@@ -12,7 +12,7 @@ const char *cli_plural(size_t n)
 
 static bool is_content(const struct ruleset *set)
 {
-    bool some = set->rule_count || set->action_count;
+    bool some = set->rule_count > 0;
     for (unsigned i = 0; i < POLICY_COUNT; i++)
         some |= set->policies[i].present;
     for (unsigned i = 0; i < AGENT_COUNT; i++)
