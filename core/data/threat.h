@@ -95,6 +95,11 @@ void threat_json(const struct threat *threat, bool row, struct buf *out);
  * at its place or at the end; "" takes the member away. The key is one that needs no escapes, the value is
  * JSON: neither is checked. `out` is not where `extra` lies. */
 void threat_extra_set(struct buf *out, struct str extra, struct str key, struct str value_json);
+/* The same in place, for an object that is being made; and of a text, as a JSON string. */
+void threat_extra_put(struct buf *object, const char *key, struct str value_json);
+void threat_extra_put_text(struct buf *object, const char *key, struct str text);
+/* The same of a threat's own. */
+void threat_put_extra(struct threat *threat, const char *key, struct str value_json);
 /* The JSON text of a member of `extra`, borrowed; false, and *value untouched, where there is none. */
 bool threat_extra_get(struct str extra, struct str key, struct str *value);
 /* Compact binary form for the store, and back. */

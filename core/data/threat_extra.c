@@ -135,3 +135,27 @@ void threat_extra_set(struct buf *out, struct str extra, struct str key, struct 
         put_member(out, key, value_json);
     buf_putc(out, '}');
 }
+
+void threat_extra_put(struct buf *object, const char *key, struct str value_json)
+{
+    struct buf next = BUF_EMPTY;
+    threat_extra_set(&next, buf_str(object), str_from(key), value_json);
+    buf_free(object);
+    *object = next;
+}
+
+void threat_extra_put_text(struct buf *object, const char *key, struct str text)
+{
+    struct buf value = BUF_EMPTY;
+    buf_json_string(&value, text);
+    threat_extra_put(object, key, buf_str(&value));
+    buf_free(&value);
+}
+
+void threat_put_extra(struct threat *threat, const char *key, struct str value_json)
+{
+    struct buf next = BUF_EMPTY;
+    threat_extra_set(&next, threat->extra, str_from(key), value_json);
+    threat->extra = threat_keep(threat, buf_str(&next));
+    buf_free(&next);
+}

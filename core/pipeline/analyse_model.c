@@ -148,32 +148,20 @@ static void print_restored(const struct redact *redact, const struct json *value
     }
 }
 
-static void set_text(struct buf *object, const char *key, const char *value)
-{
-    struct buf json = BUF_EMPTY, next = BUF_EMPTY;
-    buf_json_string(&json, str_from(value));
-    threat_extra_set(&next, buf_str(object), str_from(key), buf_str(&json));
-    buf_free(&json);
-    buf_free(object);
-    *object = next;
-}
-
 /* The cleaned answer, as a finding of this agent. */
 static struct str finding_of(struct turn *turn, const struct answer *answer, const char *provider,
                              const char *status)
 {
     struct analysis *analysis = turn->analysis;
     struct json *json = view_parse(buf_str(&answer->json));
-    struct buf finding = BUF_EMPTY, counts = BUF_EMPTY, next = BUF_EMPTY;
+    struct buf finding = BUF_EMPTY, counts = BUF_EMPTY;
     print_restored(analysis->redact, json, &finding);
     json_free(json);
-    set_text(&finding, "provider", provider);
-    set_text(&finding, "status", status);
+    threat_extra_put_text(&finding, "provider", str_from(provider));
+    threat_extra_put_text(&finding, "status", str_from(status));
     if (answer_dropped_total(&answer->dropped)) {
         answer_dropped_print(&answer->dropped, &counts);
-        threat_extra_set(&next, buf_str(&finding), STR("dropped"), buf_str(&counts));
-        buf_free(&finding);
-        finding = next;
+        threat_extra_put(&finding, "dropped", buf_str(&counts));
     }
     struct str kept = arena_dup(analysis->errand->arena, buf_str(&finding));
     buf_free(&finding);

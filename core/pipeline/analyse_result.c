@@ -54,37 +54,11 @@ static const char *status_of(const struct analysis *analysis)
     return by_model ? "partial" : "failed";
 }
 
-static void set(struct buf *object, const char *key, const struct buf *value)
-{
-    struct buf next = BUF_EMPTY;
-    threat_extra_set(&next, buf_str(object), str_from(key), buf_str(value));
-    buf_free(object);
-    *object = next;
-}
-
-static void set_time(struct buf *object, const struct analyst *analyst)
-{
-    struct buf value = BUF_EMPTY;
-    char stamp[32];
-    size_t len = time_print(clock_now(analyst->options.clock), stamp);
-    buf_json_string(&value, (struct str){stamp, len});
-    set(object, "completed_at", &value);
-    buf_free(&value);
-}
-
 static void set_number(struct buf *object, const char *key, uint64_t number)
 {
     struct buf value = BUF_EMPTY;
     buf_printf(&value, "%llu", (unsigned long long)number);
-    set(object, key, &value);
-    buf_free(&value);
-}
-
-static void set_text(struct buf *object, const char *key, const char *text)
-{
-    struct buf value = BUF_EMPTY;
-    buf_json_string(&value, str_from(text));
-    set(object, key, &value);
+    threat_extra_put(object, key, buf_str(&value));
     buf_free(&value);
 }
 
@@ -93,12 +67,14 @@ struct str analysis_stamped(const struct analyst *analyst, const struct errand *
     const struct threat *threat = errand->threat;
     struct buf object = BUF_EMPTY;
     uint32_t last = threat->evidence_next ? threat->evidence_next - 1 : 0;
+    char stamp[32];
+    size_t len = time_print(clock_now(analyst->options.clock), stamp);
     buf_put(&object, analysis);
-    set_time(&object, analyst);
+    threat_extra_put_text(&object, "completed_at", (struct str){stamp, len});
     set_number(&object, "event_count", threat->event_count);
     set_number(&object, "evidence_until", last);
     if (errand->cached)
-        set(&object, "cached", &(struct buf){"true", 4, 0});
+        threat_extra_put(&object, "cached", STR("true"));
     struct str kept = arena_dup(errand->arena, buf_str(&object));
     buf_free(&object);
     return kept;
@@ -132,10 +108,10 @@ void analysis_result(struct analysis *analysis)
     put_agents(analysis, &agents);
     errand->agent_analyses = arena_dup(errand->arena, buf_str(&agents));
     buf_put(&object, analysis->turns[AGENT_COORDINATOR].finding);
-    set_text(&object, "provider", errand->answered ? "model" : "rules");
-    set_text(&object, "status", status);
+    threat_extra_put_text(&object, "provider", errand->answered ? STR("model") : STR("rules"));
+    threat_extra_put_text(&object, "status", str_from(status));
     if (errand->asked_model)
-        set_text(&object, "model", errand->model);
+        threat_extra_put_text(&object, "model", str_from(errand->model));
     if (errand->answered && strcmp(status, "complete") == 0)
         keep_answer(analysis, errand->agent_analyses, buf_str(&object));
     errand->analysis = analysis_stamped(analysis->analyst, errand, buf_str(&object));

@@ -29,14 +29,6 @@ static struct threat *current(const struct errand *errand, bool *failed, struct 
     return threat;
 }
 
-static void set_extra(struct threat *threat, const char *key, struct str value)
-{
-    struct buf next = BUF_EMPTY;
-    threat_extra_set(&next, threat->extra, str_from(key), value);
-    threat->extra = threat_keep(threat, buf_str(&next));
-    buf_free(&next);
-}
-
 static void ask_for_review(struct threat *threat, const char *reason)
 {
     if (threat->review || reason[0] == '\0')
@@ -144,21 +136,20 @@ static void note_raise(struct threat *threat, enum severity from, int64_t now_ns
     buf_json_kstr(&json, "to", str_from(severity_label(threat->severity)));
     buf_json_ktime(&json, "at", now_ns);
     buf_putc(&json, '}');
-    set_extra(threat, "severity_raised", buf_str(&json));
+    threat_put_extra(threat, "severity_raised", buf_str(&json));
     buf_free(&json);
 }
 
 /* The answer may not be shown, or there is none: what the agents' own rules found stays. */
 static void note_failure(struct threat *threat, const struct errand *errand)
 {
-    struct buf next = BUF_EMPTY, text = BUF_EMPTY;
+    struct buf noted = BUF_EMPTY;
     struct str analysis = STR("{}");
     threat_extra_get(threat->extra, STR("analysis"), &analysis);
-    buf_json_string(&text, str_from(ai_status_name(errand->model_status)));
-    threat_extra_set(&next, analysis, STR("model_status"), buf_str(&text));
-    set_extra(threat, "analysis", buf_str(&next));
-    buf_free(&next);
-    buf_free(&text);
+    buf_put(&noted, analysis);
+    threat_extra_put_text(&noted, "model_status", str_from(ai_status_name(errand->model_status)));
+    threat_put_extra(threat, "analysis", buf_str(&noted));
+    buf_free(&noted);
 }
 
 static struct ai_effect effect_of(const struct threat *threat, struct errand *errand)
@@ -185,8 +176,8 @@ static int apply(struct followup *f, struct errand *errand, struct threat *threa
                     STR("threat.analysis"), str_from(threat->id), STR("{}"), err) != 0)
         return -1;
     if (effect.add_findings) {
-        set_extra(threat, "agent_analyses", errand->agent_analyses);
-        set_extra(threat, "analysis", errand->analysis);
+        threat_put_extra(threat, "agent_analyses", errand->agent_analyses);
+        threat_put_extra(threat, "analysis", errand->analysis);
     } else {
         note_failure(threat, errand);
     }

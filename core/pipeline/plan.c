@@ -53,36 +53,18 @@ static void put_plan(const struct json *plan, struct change *change, struct buf 
 
 static bool change_plan(struct threat *threat, struct change *change)
 {
-    struct buf plan = BUF_EMPTY, extra = BUF_EMPTY;
+    struct buf plan = BUF_EMPTY;
     struct str text;
     struct json *json = threat_extra_get(threat->extra, STR("response_plan"), &text) ? view_parse(text)
                                                                                      : NULL;
     if (json_kind(json) == JSON_KIND_OBJECT)
         put_plan(json, change, &plan);
     if (change->found) {
-        threat_extra_set(&extra, threat->extra, STR("response_plan"), buf_str(&plan));
-        threat->extra = threat_keep(threat, buf_str(&extra));
+        threat_put_extra(threat, "response_plan", buf_str(&plan));
     }
     json_free(json);
     buf_free(&plan);
-    buf_free(&extra);
     return change->found;
-}
-
-static void set(struct buf *object, const char *key, const struct buf *value)
-{
-    struct buf next = BUF_EMPTY;
-    threat_extra_set(&next, buf_str(object), str_from(key), buf_str(value));
-    buf_free(object);
-    *object = next;
-}
-
-static void set_text(struct buf *object, const char *key, struct str text)
-{
-    struct buf value = BUF_EMPTY;
-    buf_json_string(&value, text);
-    set(object, key, &value);
-    buf_free(&value);
 }
 
 /* ---- looking ---- */
@@ -130,11 +112,11 @@ static void add_decision(struct buf *action, const void *arg)
 {
     const struct plan_decision *decision = arg;
     char stamp[32];
-    set_text(action, "status", str_from(decision->approve ? "approved" : "rejected"));
-    set_text(action, "decided_by", decision->by);
-    set_text(action, "decided_at", (struct str){stamp, time_print(decision->at_ns, stamp)});
+    threat_extra_put_text(action, "status", str_from(decision->approve ? "approved" : "rejected"));
+    threat_extra_put_text(action, "decided_by", decision->by);
+    threat_extra_put_text(action, "decided_at", (struct str){stamp, time_print(decision->at_ns, stamp)});
     if (decision->reason.len)
-        set_text(action, "decision_reason", decision->reason);
+        threat_extra_put_text(action, "decision_reason", decision->reason);
 }
 
 int plan_decide(struct threat *threat, struct str action_id, const struct plan_decision *decision,
@@ -165,7 +147,7 @@ static void add_outcome(struct buf *action, const void *arg)
         buf_json_string(&value, str_from(outcome->reason));
         buf_putc(&value, '}');
     }
-    set(action, "dry_run", &value);
+    threat_extra_put(action, "dry_run", buf_str(&value));
     buf_free(&value);
 }
 

@@ -487,19 +487,17 @@ static bool has_technique(const struct threat *threat, struct str id)
 /* A new threat begins a moment after it was judged, one of the journal hours after. */
 static void move_due(struct threat *threat, const struct triage_result *result)
 {
-    struct buf plan = BUF_EMPTY, extra = BUF_EMPTY;
+    struct buf plan = BUF_EMPTY;
     struct str old;
-    char due[40] = "\"";
+    char due[32];
     if (threat->created_ns == result->created_ns ||
         !threat_extra_get(threat->extra, STR("response_plan"), &old))
         return;
-    size_t len = time_print(threat->created_ns + result->sla_minutes * 60 * NS_PER_S, due + 1);
-    due[1 + len] = '"';
-    threat_extra_set(&plan, old, STR("due_at"), (struct str){due, len + 2});
-    threat_extra_set(&extra, threat->extra, STR("response_plan"), buf_str(&plan));
-    threat->extra = threat_keep(threat, buf_str(&extra));
+    size_t len = time_print(threat->created_ns + result->sla_minutes * 60 * NS_PER_S, due);
+    buf_put(&plan, old);
+    threat_extra_put_text(&plan, "due_at", (struct str){due, len});
+    threat_put_extra(threat, "response_plan", buf_str(&plan));
     buf_free(&plan);
-    buf_free(&extra);
 }
 
 void triage_apply(struct threat *threat, const struct triage_result *result)
