@@ -21,6 +21,7 @@ struct timer {
     struct event *event;
     void (*fire)(void *arg);
     void *arg;
+    int64_t due_ns; /* of one that does not repeat (clock_monotonic) */
 };
 
 struct watch_fd {
@@ -112,10 +113,18 @@ static struct timeval timeval_of(int64_t ns)
     return (struct timeval){.tv_sec = us / 1000000, .tv_usec = us % 1000000};
 }
 
+/* libevent counts from the time at which its turn began, by a coarse clock: too early by the length of the turn
+ * and by some milliseconds. */
 static void on_timer(evutil_socket_t fd, short what, void *arg)
 {
     (void)fd, (void)what;
     struct timer *timer = arg;
+    int64_t left_ns = timer->due_ns - clock_monotonic();
+    if (left_ns > 0) {
+        struct timeval delay = timeval_of(left_ns);
+        event_add(timer->event, &delay);
+        return;
+    }
     timer->fire(timer->arg); /* may free the timer */
 }
 
@@ -130,6 +139,7 @@ struct timer *timer_new(struct loop *loop, void (*fire)(void *arg), void *arg)
 void timer_start(struct timer *timer, int64_t delay_ns, bool repeat)
 {
     struct timeval delay = timeval_of(delay_ns);
+    timer->due_ns = repeat ? 0 : clock_monotonic() + delay_ns;
     event_del(timer->event);
     event_assign(timer->event, timer->loop->base, -1, repeat ? EV_PERSIST : 0, on_timer, timer);
     event_add(timer->event, &delay);

@@ -294,8 +294,10 @@ static void test_the_json_test_suite_is_held(void **state)
 {
     (void)state;
     struct buf file = BUF_EMPTY, text = BUF_EMPTY;
-    if (!torture_read("json-parsing.ndjson", &file))
+    if (!torture_read("json-parsing.ndjson", &file)) {
+        print_message("SKIPPED: no shared data\n");
         skip();
+    }
     struct json_tape *tape = json_tape_new(1 << 18, 32);
     unsigned accepted = 0, rejected = 0, documented = 0;
     size_t at = 0;
@@ -371,8 +373,10 @@ static void test_values_that_parsers_disagree_on_keep_their_meaning(void **state
 {
     (void)state;
     struct buf file = BUF_EMPTY, text = BUF_EMPTY;
-    if (!torture_read("json-transform.ndjson", &file))
+    if (!torture_read("json-transform.ndjson", &file)) {
+        print_message("SKIPPED: no shared data\n");
         skip();
+    }
     struct json_tape *tape = json_tape_new(1 << 18, 32);
     unsigned checked = 0;
     size_t at = 0;
@@ -397,8 +401,10 @@ static void test_naughty_strings_come_through_unchanged(void **state)
 {
     (void)state;
     struct buf file = BUF_EMPTY;
-    if (!torture_read("blns.ndjson", &file))
+    if (!torture_read("blns.ndjson", &file)) {
+        print_message("SKIPPED: no shared data\n");
         skip();
+    }
     struct json_tape *tape = json_tape_new(1 << 18, 32);
     unsigned checked = 0;
     size_t at = 0;

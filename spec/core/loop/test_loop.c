@@ -43,6 +43,43 @@ static void timer_fires_once_unless_it_repeats(void **state)
     loop_free(once.loop);
 }
 
+struct wait {
+    struct loop *loop;
+    struct timer *timer;
+    int64_t begin_ns, took_ns;
+};
+
+static void note_the_wait(void *arg)
+{
+    struct wait *wait = arg;
+    wait->took_ns = clock_monotonic() - wait->begin_ns;
+    loop_stop(wait->loop);
+}
+
+static void begin_late_in_a_turn(void *arg)
+{
+    struct wait *wait = arg;
+    int64_t end_ns = clock_monotonic() + 30 * NS_PER_MS;
+    while (clock_monotonic() < end_ns)
+        continue; /* the turn's own idea of the time grows old */
+    wait->begin_ns = clock_monotonic();
+    timer_start(wait->timer, 10 * NS_PER_MS, false);
+}
+
+static void timer_never_fires_early(void **state)
+{
+    (void)state;
+    struct wait wait = {.loop = loop_new()};
+    wait.timer = timer_new(wait.loop, note_the_wait, &wait);
+    struct timer *first = timer_new(wait.loop, begin_late_in_a_turn, &wait);
+    timer_start(first, 0, false);
+    assert_int_equal(loop_run(wait.loop), 0);
+    assert_true(wait.took_ns >= 10 * NS_PER_MS);
+    timer_free(first);
+    timer_free(wait.timer);
+    loop_free(wait.loop);
+}
+
 static void free_itself(void *arg)
 {
     struct trial *t = arg;
@@ -146,6 +183,7 @@ int main(void)
     loop_init();
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(timer_fires_once_unless_it_repeats),
+        cmocka_unit_test(timer_never_fires_early),
         cmocka_unit_test(timer_may_be_freed_by_its_own_call),
         cmocka_unit_test(stopped_timer_never_fires),
         cmocka_unit_test(descriptor_calls_back_while_it_can_be_read),

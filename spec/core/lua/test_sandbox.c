@@ -184,8 +184,10 @@ static int64_t budget_of(const struct script *script)
 static void ends_as_it_says(void **state)
 {
     const struct run *run = *state;
-    if (run->mode == WATCHDOG && !SIGNALS_ARRIVE)
+    if (run->mode == WATCHDOG && !SIGNALS_ARRIVE) {
+        print_message("SKIPPED: TSan holds signals back\n");
         skip();
+    }
 
     const struct script *script = run->script;
     struct lua_options options = {.role = LUA_DETECTION, .host = &host};

@@ -336,8 +336,10 @@ static void chance_rules(struct world *w, struct chance *c, size_t count)
 static void an_event_costs_no_allocation(void **state)
 {
     (void)state;
-    if (!COUNTS_ALLOCATIONS)
+    if (!COUNTS_ALLOCATIONS) {
+        print_message("SKIPPED: the sanitizer has the allocator\n");
         skip();
+    }
     struct chance c = {99};
     struct world *w = world_new();
     chance_rules(w, &c, 200);

@@ -142,8 +142,10 @@ static void finish(struct world *w, struct count *count)
 static void flat_windows_events(void **state)
 {
     (void)state;
-    if (access(DATA "otrf", R_OK))
+    if (access(DATA "otrf", R_OK)) {
+        print_message("SKIPPED: no shared data\n");
         skip();
+    }
     struct world *w = world_new();
     struct count count = {0};
     load_rules(w, false);
@@ -159,8 +161,10 @@ static void flat_windows_events(void **state)
 static void nested_windows_events(void **state)
 {
     (void)state;
-    if (access(DATA "hospital/windows.ndjson.gz", R_OK))
+    if (access(DATA "hospital/windows.ndjson.gz", R_OK)) {
+        print_message("SKIPPED: no shared data\n");
         skip();
+    }
     struct world *w = world_new();
     struct count count = {0};
     load_rules(w, true);

@@ -130,8 +130,10 @@ static bool run_vector(const struct json *rules, const struct json *vector)
 static void published_rules_match_as_published(void **state)
 {
     (void)state;
-    if (access(DATA "sigmalite-match-tests.json", R_OK))
+    if (access(DATA "sigmalite-match-tests.json", R_OK)) {
+        print_message("SKIPPED: no shared data\n");
         skip();
+    }
     struct json *all = read_json(DATA "sigmalite-match-tests.json");
     const struct json *vectors = json_get(all, "tests");
     size_t run = 0;
@@ -199,8 +201,10 @@ static bool run_modifier(const struct json *vector)
 static void modifiers_mean_what_pysigma_says(void **state)
 {
     (void)state;
-    if (access(DATA "pysigma-modifier-vectors.json", R_OK))
+    if (access(DATA "pysigma-modifier-vectors.json", R_OK)) {
+        print_message("SKIPPED: no shared data\n");
         skip();
+    }
     struct json *all = read_json(DATA "pysigma-modifier-vectors.json");
     const struct json *vectors = json_get(all, "vectors");
     size_t run = 0;

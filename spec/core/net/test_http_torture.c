@@ -14,7 +14,7 @@ static size_t for_each_line(const char *path, void (*each)(const struct json *li
 {
     gzFile file = gzopen(path, "rb");
     if (!file) {
-        print_message("[ no data ] %s\n", path);
+        print_message("SKIPPED: no shared data\n");
         skip();
     }
     size_t count = 0, size = 1 << 20;

@@ -129,8 +129,10 @@ static void judge_file(struct reader *r, const char *name)
 {
     char path[512];
     snprintf(path, sizeof(path), "%s%s", DATA, name);
-    if (access(DATA, R_OK) != 0)
+    if (access(DATA, R_OK) != 0) {
+        print_message("SKIPPED: no shared data\n");
         skip();
+    }
     gzFile file = gzopen(path, "rb");
     assert_non_null(file);
     while (gzgets(file, r->line, LINE_MAX_B)) {
