@@ -113,8 +113,8 @@ static struct timeval timeval_of(int64_t ns)
     return (struct timeval){.tv_sec = us / 1000000, .tv_usec = us % 1000000};
 }
 
-/* libevent counts from the time at which its turn began, by a coarse clock: too early by the length of the turn
- * and by some milliseconds. */
+/* libevent counts from the time at which its turn began, by a coarse clock: too early by the length of the
+ * turn and by some milliseconds. */
 static void on_timer(evutil_socket_t fd, short what, void *arg)
 {
     (void)fd, (void)what;

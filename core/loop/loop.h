@@ -20,7 +20,8 @@ struct event_base *loop_base(struct loop *loop); /* for net/ */
 uint64_t loop_turns(const struct loop *loop);    /* any thread: counts turns, for the watchdog */
 
 struct timer;
-/* Calls back once after `delay_ns`, never earlier (repeat: each delay_ns). timer_free cancels; NULL is fine. */
+/* Calls back once after `delay_ns`, never earlier (repeat: each delay_ns). timer_free cancels; NULL is fine.
+ */
 struct timer *timer_new(struct loop *loop, void (*fire)(void *arg), void *arg);
 void timer_start(struct timer *timer, int64_t delay_ns, bool repeat);
 void timer_stop(struct timer *timer);
