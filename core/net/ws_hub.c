@@ -107,7 +107,7 @@ void ws_client_send(struct ws_client *client, struct str text)
     owner_check(&server->owner, "a WebSocket client");
     if (client->closing)
         return;
-    if (client->frames && client->frames_bytes + text.len > server->options.ring) {
+    if (client->frames && client->frames_bytes + text.len > server->options.frames) {
         ws_client_close(client, 1013, "too slow");
         return;
     }

@@ -19,7 +19,8 @@ enum {
 const struct ws_options ws_options_default = {
     .clients = 4096,
     .frame_in = 65536,
-    .ring = 1 << 20,
+    .ring = 4 << 20,
+    .frames = 1 << 20,
     .ping_ns = 30 * NS_PER_S,
 };
 

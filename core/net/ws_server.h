@@ -14,7 +14,8 @@ struct ws_client; /* hub thread only; valid until `closed` returns */
 struct ws_options {
     size_t clients;  /* 4,096; beyond: 503 */
     size_t frame_in; /* largest incoming message, 64 KiB; beyond: close 1009 */
-    size_t ring;     /* bytes of messages kept for slow clients, 1 MiB */
+    size_t ring;     /* bytes of messages kept for slow clients, 4 MiB: some thousand threats */
+    size_t frames;   /* bytes that wait for one client alone, 1 MiB; beyond: close 1013 */
     int64_t ping_ns; /* 30 s idle; hang up after twice that */
 };
 extern const struct ws_options ws_options_default;
