@@ -19,13 +19,75 @@ local types = {
     "We saw sign-ins to an account through anonymising networks and are looking into them." },
   device_compromise = { "Look at what ran on the machine before and after, and at the account that ran it",
     "We saw signs that a machine may be compromised and are looking into it." },
-  anomaly_detection = { "See whether a sign-in succeeded after the failed ones",
-    "We saw unusual activity on an account and are looking into it." },
   rate_limit_breach = { "Find out which client it is and whether it retries without waiting",
     "We saw a client that sends more requests than allowed and are looking into it." },
   geo_anomaly       = { "Ask the user whether the last sign-in was theirs, on a way other than mail",
     "We saw sign-ins to an account from places too far apart and are looking into them." },
 }
+
+-- The type says only that something is unusual: the evidence says of what.
+local anomalies = {
+  ["sign-in"] = { "See whether a sign-in succeeded after the failed ones",
+    "We saw unusual activity on an account and are looking into it." },
+  traffic     = { "See which program talks there, since when, and what went over it",
+    "We saw unusual network traffic and are looking into it." },
+  process     = { "See what started the program, who ran it, and what it did afterwards",
+    "We saw unusual activity of a program on a machine and are looking into it." },
+  host        = { "See who did it on the machine, and what came before and after",
+    "We saw unusual activity on a machine and are looking into it." },
+  unknown     = { "Look at the events before and after, of the same user, machine and address",
+    "We saw unusual activity and are looking into it." },
+}
+
+local of_category = { authentication = "sign-in", iam = "sign-in", session = "sign-in", network = "traffic",
+  web = "traffic", process = "process", library = "process", driver = "host", file = "host", registry = "host",
+  configuration = "host", package = "host", host = "host" }
+
+-- Brute force and its kinds, prompts for a second factor, accounts that are used by others.
+local of_technique = { T1110 = "sign-in", T1621 = "sign-in", T1078 = "sign-in" }
+
+-- What fields are about, the surest first. A program is named with traffic too, and a machine with each of them.
+local of_fields = {
+  { "traffic", { "dns", "destination", "url", "network" } },
+  { "process", { "process" } },
+  { "host", { "registry", "file", "winlog" } },
+  { "sign-in", { "user" } },
+  { "traffic", { "source" } },
+  { "host", { "host" } },
+}
+
+local function areas_of(threat)
+  local areas = {}
+  for _, record in ipairs(facts.evidence(threat)) do
+    for field in pairs(record.context) do
+      if type(field) == "string" then areas[field:match "^[^.]+" or ""] = true end
+    end
+  end
+  for _, entity in ipairs(facts.list(threat.entities, "string")) do areas[entity:match "^[^.:]+" or ""] = true end
+  return areas
+end
+
+local function subject_of(threat)
+  for _, category in ipairs(facts.values(threat, "event.category")) do
+    if of_category[category] then return of_category[category] end
+  end
+  for _, id in ipairs(facts.list(threat.mitre_tags, "string")) do
+    local subject = of_technique[id:sub(1, 5)]
+    if subject then return subject end
+  end
+  local areas = areas_of(threat)
+  for _, entry in ipairs(of_fields) do
+    for _, area in ipairs(entry[2]) do
+      if areas[area] then return entry[1] end
+    end
+  end
+  return "unknown"
+end
+
+local function words_of(threat)
+  if threat.threat_type == "anomaly_detection" then return anomalies[subject_of(threat)] end
+  return types[type(threat.threat_type) == "string" and threat.threat_type or ""]
+end
 
 local function is_technique(id)
   return type(id) == "string" and (id:find "^T%d%d%d%d$" or id:find "^T%d%d%d%d%.%d%d%d$") ~= nil
@@ -88,7 +150,7 @@ local function tell_techniques(finding, threat, gathered)
 end
 
 local function advise(finding, threat, gathered, level)
-  local kind = types[type(threat.threat_type) == "string" and threat.threat_type or ""]
+  local kind = words_of(threat)
   if kind and level >= 3 then facts.add(finding, "recommendations", kind[1]) end
   local action = facts.table(gathered.plan).primary_action
   if type(action) == "string" and action:find "^[%w_.-]+$" and #action <= 64 and action ~= "monitor" then
@@ -133,6 +195,39 @@ return agent {
         recommendations = { "Look at what ran on the machine before and after, and at the account that ran it",
           "Decide on the planned action isolate_host" },
         claims = { { text = "3 events in 5 min", evidence = { "E1", "E3" } }, { kind = "assessment" } } } },
+    { "an unusual sign-in, by its category",
+      threat = { severity = "HIGH", threat_type = "anomaly_detection", entities = { "host.name:ws-1" },
+        evidence = { { id = "E1",
+          context = { ["event.category"] = { "authentication" }, ["process.name"] = "sshd" } } } },
+      expect = { recommendations = { "See whether a sign-in succeeded after the failed ones" },
+        customer_message = "We saw unusual activity on an account and are looking into it." } },
+    { "by what the rule stands for", threat = { severity = "HIGH", threat_type = "anomaly_detection",
+        mitre_tags = { "T1110.003" }, entities = { "host.name:ws-1" } },
+      expect = { recommendations = { "See whether a sign-in succeeded after the failed ones" } } },
+    { "by its fields", threat = { severity = "HIGH", threat_type = "anomaly_detection",
+        evidence = { { id = "E1", context = { ["user.name"] = "ana", ["source.ip"] = "203.0.113.9" } } } },
+      expect = { recommendations = { "See whether a sign-in succeeded after the failed ones" } } },
+    { "a process is no sign-in", threat = { severity = "HIGH", threat_type = "anomaly_detection",
+        mitre_tags = { "T1197" }, entities = { "user.name:ana", "host.name:ws-1" },
+        evidence = { { id = "E1", context = { ["process.executable"] = "bitsadmin.exe", ["user.name"] = "ana" } } } },
+      expect = { recommendations = { "See what started the program, who ran it, and what it did afterwards" },
+        customer_message = "We saw unusual activity of a program on a machine and are looking into it." } },
+    { "network traffic of a process", threat = { severity = "HIGH", threat_type = "anomaly_detection",
+        evidence = { { id = "E1", context = { ["dns.question.name"] = "pool.example", ["host.name"] = "ws-1",
+          ["process.executable"] = "/tmp/x" } } } },
+      expect = { recommendations = { "See which program talks there, since when, and what went over it" },
+        customer_message = "We saw unusual network traffic and are looking into it." } },
+    { "a machine's log", threat = { severity = "HIGH", threat_type = "anomaly_detection",
+        evidence = { { id = "E1", context = { ["winlog.channel"] = "Security", ["user.name"] = "ana" } } } },
+      expect = { recommendations = { "See who did it on the machine, and what came before and after" },
+        customer_message = "We saw unusual activity on a machine and are looking into it." } },
+    { "a machine, by its entity alone",
+      threat = { severity = "MEDIUM", threat_type = "anomaly_detection", entities = { "host.name:ws-1", {}, "" } },
+      expect = { recommendations = { "See who did it on the machine, and what came before and after" } } },
+    { "an anomaly of nobody knows what", threat = { severity = "HIGH", threat_type = "anomaly_detection",
+        evidence = { { id = "E1", context = { ["event.category"] = "unheard", [""] = 1 } } } },
+      expect = { recommendations = { "Look at the events before and after, of the same user, machine and address" },
+        customer_message = "We saw unusual activity and are looking into it." } },
     { "one of medium severity can be planned, and nothing is told yet",
       threat = { severity = "MEDIUM", threat_type = "bot_traffic", event_count = 1 }, gathered = { plan = {} },
       expect = { urgency = "planned", confidence = 0.3, severity_suggestion = "MEDIUM", customer_message = null,
