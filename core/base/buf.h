@@ -30,6 +30,7 @@ static inline struct str buf_str(const struct buf *buf)
 
 /* JSON output. Strings are escaped; bytes that are not UTF-8 become U+FFFD. */
 void buf_json_string(struct buf *buf, struct str s); /* with its quotes */
+void buf_json_int(struct buf *buf, int64_t value);
 void buf_json_double(struct buf *buf, double value); /* shortest exact form; not finite: null */
 /* `"key":` , with a comma before it unless the last byte is `{`, `[`, `,` or `:`. */
 void buf_json_key(struct buf *buf, const char *key);

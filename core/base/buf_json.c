@@ -1,4 +1,3 @@
-#include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -63,26 +62,67 @@ void buf_json_kstr(struct buf *buf, const char *key, struct str value)
     buf_json_string(buf, value);
 }
 
+static void put_uint(struct buf *buf, uint64_t value)
+{
+    char digits[20];
+    size_t at = sizeof(digits);
+    do
+        digits[--at] = (char)('0' + value % 10);
+    while ((value /= 10) > 0);
+    buf_add(buf, digits + at, sizeof(digits) - at);
+}
+
+void buf_json_int(struct buf *buf, int64_t value)
+{
+    if (value < 0)
+        buf_putc(buf, '-');
+    put_uint(buf, value < 0 ? -(uint64_t)value : (uint64_t)value);
+}
+
 void buf_json_kint(struct buf *buf, const char *key, int64_t value)
 {
     buf_json_key(buf, key);
-    buf_printf(buf, "%" PRId64, value);
+    buf_json_int(buf, value);
 }
 
 void buf_json_kuint(struct buf *buf, const char *key, uint64_t value)
 {
     buf_json_key(buf, key);
-    buf_printf(buf, "%" PRIu64, value);
+    put_uint(buf, value);
 }
 
+/* Most numbers have a few digits behind the point, and need none of what follows. False: this one does. */
+static bool put_short(struct buf *buf, double value)
+{
+    double scaled = nearbyint(value * 10000);
+    if (fabs(value) >= 1e6 || scaled / 10000 != value || (value == 0 && signbit(value)))
+        return false;
+    uint64_t whole = (uint64_t)fabs(scaled), part = whole % 10000;
+    if (value < 0)
+        buf_putc(buf, '-');
+    put_uint(buf, whole / 10000);
+    if (part == 0)
+        return true;
+    char digits[] = {'.', (char)('0' + part / 1000), (char)('0' + part / 100 % 10),
+                     (char)('0' + part / 10 % 10), (char)('0' + part % 10)};
+    size_t len = sizeof(digits);
+    while (digits[len - 1] == '0')
+        len--;
+    buf_add(buf, digits, len);
+    return true;
+}
+
+/* The shortest that reads back as the same number. */
 void buf_json_double(struct buf *buf, double value)
 {
     if (!isfinite(value)) {
         buf_puts(buf, "null");
         return;
     }
+    if (put_short(buf, value))
+        return;
     char text[40];
-    for (int digits = 15; digits <= 17; digits++) { /* the shortest that reads back as the same number */
+    for (int digits = 15; digits <= 17; digits++) {
         snprintf(text, sizeof(text), "%.*g", digits, value);
         if (strtod(text, NULL) == value)
             break;

@@ -1,6 +1,6 @@
 #include <jansson.h>
 
-#include "base/json.h"
+#include "base/json_build.h"
 
 const struct json_limits json_limits_api = {1 << 20, 32, false};
 
@@ -52,6 +52,55 @@ struct json *json_parse(struct str text, const struct json_limits *limits, struc
         err_set(err, ERR_INVALID, "not JSON: line %d, column %d: %s", why.line, why.column, why.text);
     return (struct json *)root;
 }
+
+/* ---- building (json_build.h) ---- */
+
+struct json *json_build_null(void)
+{
+    return (struct json *)json_null();
+}
+
+struct json *json_build_bool(bool value)
+{
+    return (struct json *)json_boolean(value);
+}
+
+struct json *json_build_int(int64_t value)
+{
+    return (struct json *)json_integer(value);
+}
+
+struct json *json_build_double(double value)
+{
+    return (struct json *)json_real(value);
+}
+
+struct json *json_build_string(struct str text)
+{
+    return (struct json *)json_stringn_nocheck(text.ptr, text.len);
+}
+
+struct json *json_build_array(void)
+{
+    return (struct json *)json_array();
+}
+
+struct json *json_build_object(void)
+{
+    return (struct json *)json_object();
+}
+
+void json_build_item(struct json *array, struct json *value)
+{
+    json_array_append_new((json_t *)array, (json_t *)value);
+}
+
+void json_build_member(struct json *object, struct str key, struct json *value)
+{
+    json_object_setn_new_nocheck((json_t *)object, key.ptr, key.len, (json_t *)value);
+}
+
+/* ---- reading ---- */
 
 void json_free(struct json *root)
 {

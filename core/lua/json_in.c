@@ -22,14 +22,11 @@ LUA_RAISES static void push_array(lua_State *L, struct json_cursor c, size_t at)
             lua_rawseti(L, -2, ++place);
 }
 
-LUA_RAISES static void push_object(lua_State *L, struct json_cursor c, size_t at)
+/* The members of an object, into the table on top. */
+LUA_RAISES static void put_members(lua_State *L, struct json_cursor c, size_t at)
 {
     size_t end = json_end(c, at), value;
-    int count = 0;
 
-    for (size_t key = json_enter(c, at); key < end; key = json_skip(c, key + 1))
-        count++;
-    lua_createtable(L, 0, count);
     for (size_t key = json_enter(c, at); key < end; key = json_skip(c, value)) {
         struct str name = json_string(c, key);
 
@@ -40,6 +37,17 @@ LUA_RAISES static void push_object(lua_State *L, struct json_cursor c, size_t at
         push_value(L, c, value);
         lua_rawset(L, -3);
     }
+}
+
+LUA_RAISES static void push_object(lua_State *L, struct json_cursor c, size_t at)
+{
+    size_t end = json_end(c, at);
+    int count = 0;
+
+    for (size_t key = json_enter(c, at); key < end; key = json_skip(c, key + 1))
+        count++;
+    lua_createtable(L, 0, count);
+    put_members(L, c, at);
 }
 
 /* False, and nothing pushed, for null. */
@@ -78,38 +86,57 @@ static bool push_value(lua_State *L, struct json_cursor c, size_t at)
     return false;
 }
 
-/* The parser reads beyond the end, where a caller's text has nothing: hence the copy. */
-static int parse(struct lua_runtime *runtime, struct str text, struct err *err)
+/* Parses what is in runtime->json_text, of which the parser reads more than there is. */
+LUA_RAISES static struct json_cursor parse(lua_State *L)
 {
     static const char padding[JSON_TAPE_PADDING] = {0};
-    struct str copy;
+    struct lua_runtime *runtime = lua_runtime_of(L);
+    struct str text = buf_str(&runtime->json_text);
+    struct err err = {0};
     unsigned repairs;
 
-    if (text.len > LUA_JSON_MAX)
-        return err_set(err, ERR_LIMIT, "%zu bytes of JSON; at most %zu", text.len, LUA_JSON_MAX);
+    luaL_checkstack(L, 4, "JSON");
+    lua_budget_charge(L, 10 + text.len / 16);
     if (!runtime->json)
         runtime->json = json_tape_new(LUA_JSON_MAX, DEPTH_MAX);
-    buf_clear(&runtime->json_text);
-    buf_reserve(&runtime->json_text, text.len + sizeof padding);
-    buf_put(&runtime->json_text, text);
     buf_add(&runtime->json_text, padding, sizeof padding);
-    copy = (struct str){runtime->json_text.ptr, text.len};
-    return json_tape_parse(runtime->json, copy, &repairs, err);
+    text.ptr = runtime->json_text.ptr;
+    if (json_tape_parse(runtime->json, text, &repairs, &err) != 0)
+        luaL_error(L, "%s", err.message);
+    return json_tape_cursor(runtime->json);
+}
+
+/* The size is held before the text is copied. */
+LUA_RAISES static struct buf *clear_text(lua_State *L, struct str text)
+{
+    struct buf *copy = &lua_runtime_of(L)->json_text;
+
+    if (text.len > LUA_JSON_MAX)
+        luaL_error(L, "%I bytes of JSON; at most %d", (LUAI_UACINT)text.len, (int)LUA_JSON_MAX);
+    buf_clear(copy);
+    buf_reserve(copy, text.len + 1 + JSON_TAPE_PADDING);
+    return copy;
 }
 
 void lua_push_json(lua_State *L, struct str text)
 {
-    struct lua_runtime *runtime = lua_runtime_of(L);
-    struct err err = {0};
-
-    luaL_checkstack(L, 4, "JSON");
-    lua_budget_charge(L, 10 + text.len / 16);
     if (text.len == 0) {
         lua_pushnil(L);
         return;
     }
-    if (parse(runtime, text, &err) != 0)
-        luaL_error(L, "%s", err.message);
-    if (!push_value(L, json_tape_cursor(runtime->json), json_tape_root()))
+    buf_put(clear_text(L, text), text);
+    if (!push_value(L, parse(L), json_tape_root()))
         lua_pushnil(L);
+}
+
+void lua_add_json(lua_State *L, struct str text, size_t from)
+{
+    struct buf *copy = clear_text(L, text);
+
+    if (text.len <= from + 1)
+        return;
+    from += text.ptr[from] == ',';
+    buf_putc(copy, '{');
+    buf_add(copy, text.ptr + from, text.len - from);
+    put_members(L, parse(L), json_tape_root());
 }

@@ -210,7 +210,7 @@ LUA_RAISES static bool put_string(struct writer *w, int idx)
 static bool put_number(struct writer *w, int idx)
 {
     if (lua_isinteger(w->L, idx))
-        buf_printf(w->out, "%lld", (long long)lua_tointeger(w->L, idx));
+        buf_json_int(w->out, lua_tointeger(w->L, idx));
     else if (isfinite(lua_tonumber(w->L, idx)))
         buf_json_double(w->out, lua_tonumber(w->L, idx));
     else

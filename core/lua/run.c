@@ -41,22 +41,38 @@ LUA_RAISES static void push_group(lua_State *L, const struct lua_group *group)
     lua_setfield(L, -2, "values");
 }
 
-static const char shared_key; /* registry: the table of runtime->shared */
+static const char shared_keys[2]; /* registry: the tables of runtime->shared */
 
-/* What several calls look at is made once. */
-LUA_RAISES static void push_shared(lua_State *L, const struct lua_call *call)
+/* Pushes the table that is kept for the call, or makes it. False: it has just been made. */
+LUA_RAISES static bool push_kept(lua_State *L, const struct lua_call *call, size_t which)
 {
     struct lua_runtime *runtime = lua_runtime_of(L);
 
-    if (runtime->shared == call->shared) {
-        lua_rawgetp(L, LUA_REGISTRYINDEX, &shared_key);
-        return;
+    if (runtime->shared[which] == call->shared) {
+        lua_rawgetp(L, LUA_REGISTRYINDEX, &shared_keys[which]);
+        return true;
     }
-    runtime->shared = 0; /* until it is there */
-    lua_push_json(L, call->json[0]);
+    runtime->shared[which] = 0; /* until it is there */
+    lua_push_json(L, call->json[which]);
     lua_pushvalue(L, -1);
-    lua_rawsetp(L, LUA_REGISTRYINDEX, &shared_key);
-    runtime->shared = call->shared;
+    lua_rawsetp(L, LUA_REGISTRYINDEX, &shared_keys[which]);
+    runtime->shared[which] = call->shared;
+    return false;
+}
+
+/* What several calls look at is made once. */
+LUA_RAISES static void push_shared(lua_State *L, const struct lua_call *call, size_t which)
+{
+    struct lua_runtime *runtime = lua_runtime_of(L);
+    struct str text = call->json[which];
+
+    if (push_kept(L, call, which) && which == 1)
+        lua_add_json(L, text, runtime->shared_len);
+    if (which == 0)
+        return;
+    if (text.len == 0)
+        runtime->shared[1] = 0; /* nil, to which nothing can be added */
+    runtime->shared_len = text.len - (text.len > 0);
 }
 
 /* Pushes the arguments of the call; how many. */
@@ -65,8 +81,8 @@ LUA_RAISES static int push_arguments(lua_State *L, const struct frame *frame)
     const struct lua_call *call = frame->call;
 
     for (size_t i = 0; i < call->json_count; i++) {
-        if (i == 0 && call->shared)
-            push_shared(L, call);
+        if (i < 2 && call->shared)
+            push_shared(L, call, i);
         else
             lua_push_json(L, call->json[i]);
     }

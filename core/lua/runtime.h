@@ -126,8 +126,10 @@ struct lua_call {
                              * At most LUA_JSON_ARGS, of 256 KiB and 32 levels each; else LUA_FAILED. Read
                              * while the call begins, so that a task's may go once lua_task_start returned. */
     size_t json_count;
-    uint64_t shared; /* not 0: calls in a row with the same number get the same table as their first argument,
-                      * made of the first one's text; the host answers for what they write there */
+    /* Not 0: calls in a row with the same number get the same tables as their first and second argument. The
+     * first one's text is read once; the second one is an object that grows at its end from call to call, and
+     * only what is new is read. The host answers for what the functions write there. */
+    uint64_t shared;
     int64_t budget_ns; /* CPU time */
 };
 struct lua_result {

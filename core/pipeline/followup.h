@@ -1,7 +1,10 @@
-/* What follows a commit: triage again of threats that changed, analyses, escalations of threats nobody took
- * up, and dry runs of approved actions. A part of the writer, on its thread: what must not be lost is stored
- * in the transaction of the change it follows from; workers do the work (errand.h), and what they bring back
- * is applied in a transaction of its own. */
+/* What follows a commit: triage again of threats that changed, analyses, escalations, and dry runs of
+ * approved actions. A part of the writer, on its thread: what must not be lost is stored in the transaction
+ * of the change it follows from; workers do the work (errand.h), and what they bring back is applied in a
+ * transaction of its own.
+ *
+ * Escalated is a threat, new or in progress, that nobody has judged when half of its plan's time has passed:
+ * a verdict stops the timer or the threat is resolved, an assignee does not. */
 #ifndef LUNETTE_PIPELINE_FOLLOWUP_H
 #define LUNETTE_PIPELINE_FOLLOWUP_H
 

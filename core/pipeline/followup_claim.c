@@ -209,6 +209,7 @@ static int escalate(struct followup *f, const char *threat_id, int64_t at_ns, st
         *err = missing;
         return -1;
     }
+    /* Whoever has it: what is assigned and forgotten would else be the one that never escalates. */
     if (threat == NULL || threat->status == STATUS_RESOLVED || threat->status == STATUS_ESCALATED ||
         threat->verdict != VERDICT_NONE)
         return 0;

@@ -105,32 +105,43 @@ static void ask_for_review(struct run *run, const char *format, const char *what
 
 /* ---- what policies look at besides the threat ---- */
 
-static void put_counts(struct run *run, struct str entity)
+/* Those that there are: none is a count of 0. */
+static void put_counts(struct buf *out, const struct verdict_counts *counts)
 {
     static const enum threat_verdict kinds[] = {VERDICT_TRUE_POSITIVE, VERDICT_BENIGN_TRUE_POSITIVE,
                                                 VERDICT_FALSE_POSITIVE, VERDICT_INCONCLUSIVE};
-    struct verdict_counts counts = verdicts_of(run->triage->verdicts, run->threat->customer,
-                                               run->threat->rule_id, entity);
-    buf_putc(&run->context, '{');
+    buf_putc(out, '{');
     for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
-        buf_json_kuint(&run->context, threat_verdict_label(kinds[i]), counts.of[kinds[i]]);
-    buf_putc(&run->context, '}');
+        if (counts->of[kinds[i]])
+            buf_json_kuint(out, threat_verdict_label(kinds[i]), counts->of[kinds[i]]);
+    buf_putc(out, '}');
+}
+
+static bool counted(const struct run *run, struct str entity, struct verdict_counts *counts)
+{
+    static const struct verdict_counts none;
+    *counts = verdicts_of(run->triage->verdicts, run->threat->customer, run->threat->rule_id, entity);
+    return memcmp(counts, &none, sizeof(none)) != 0;
 }
 
 static void put_verdicts(struct run *run)
 {
     struct buf *out = &run->context;
+    struct verdict_counts counts;
+    counted(run, STR(""), &counts);
     buf_json_key(out, "verdicts");
     buf_puts(out, "{\"rule\":");
-    put_counts(run, STR(""));
+    put_counts(out, &counts);
     buf_json_key(out, "entities");
     buf_putc(out, '{');
     for (size_t i = 0; i < run->threat->entities.count && i < VERDICT_ENTITIES_MAX; i++) {
-        if (i)
+        if (!counted(run, run->threat->entities.items[i], &counts))
+            continue;
+        if (out->ptr[out->len - 1] != '{')
             buf_putc(out, ',');
         buf_json_string(out, run->threat->entities.items[i]);
         buf_putc(out, ':');
-        put_counts(run, run->threat->entities.items[i]);
+        put_counts(out, &counts);
     }
     buf_puts(out, "}}");
 }

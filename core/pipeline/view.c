@@ -1,5 +1,7 @@
 #include "pipeline/view.h"
 
+#include <pthread.h>
+
 static bool fits(const struct threat *seen, struct buf *out)
 {
     buf_clear(out);
@@ -35,37 +37,28 @@ struct str view_print(const struct threat *threat, struct arena *arena)
     return view;
 }
 
-static bool is_escaped_nul(struct str text, size_t at)
+/* ---- reading back ---- */
+
+static pthread_key_t reader_key; /* of the thread */
+
+static void end_reader(void *reader)
 {
-    return text.len - at >= 6 && memcmp(text.ptr + at, "\\u0000", 6) == 0;
+    json_reader_free(reader);
 }
 
-/* The parser takes no NUL characters; values of events may hold them. */
-static void replace_nuls(struct str text, struct buf *out)
+static void make_key(void)
 {
-    for (size_t i = 0; i < text.len; i++) {
-        if (text.ptr[i] != '\\') {
-            buf_putc(out, text.ptr[i]);
-        } else if (is_escaped_nul(text, i)) {
-            buf_puts(out, "\\ufffd");
-            i += 5;
-        } else {
-            buf_putc(out, text.ptr[i]);
-            if (++i < text.len)
-                buf_putc(out, text.ptr[i]);
-        }
-    }
+    INVARIANT(pthread_key_create(&reader_key, end_reader) == 0);
 }
 
 struct json *view_parse(struct str text)
 {
-    const struct json_limits limits = {.size = (size_t)64 << 20, .depth = 64, .duplicates = true};
-    struct json *json = json_parse(text, &limits, NULL);
-    struct buf clean = BUF_EMPTY;
-    if (json || text.len < 6 || !memmem(text.ptr, text.len, "\\u0000", 6))
-        return json;
-    replace_nuls(text, &clean);
-    json = json_parse(buf_str(&clean), &limits, NULL);
-    buf_free(&clean);
-    return json;
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, make_key);
+    struct json_reader *reader = pthread_getspecific(reader_key);
+    if (reader == NULL) {
+        reader = json_reader_new((size_t)64 << 20, 64);
+        pthread_setspecific(reader_key, reader);
+    }
+    return json_read(reader, text);
 }

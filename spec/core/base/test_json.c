@@ -111,6 +111,51 @@ static void test_a_document_has_limits(void **state)
     json_free(root);
 }
 
+static void test_our_own_texts_are_read_as_by_the_other_parser(void **state)
+{
+    (void)state;
+    static const char *const texts[] = {
+        "{\"b\":[1,-2.5,true,false,null,{}],\"a\":\"caf\\u00e9 \\\"x\\\"\\n\",\"\":[]}",
+        "7",
+        "[9223372036854775807,-9223372036854775808,1e300]",
+        " [[[\"deep\"]]] ",
+    };
+    struct json_reader *reader = json_reader_new(1 << 10, 4);
+    struct buf mine = BUF_EMPTY, other = BUF_EMPTY;
+    for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+        struct json *read = json_read(reader, str_from(texts[i]));
+        struct json *parsed = json_parse(str_from(texts[i]), NULL, NULL);
+        buf_clear(&mine), buf_clear(&other);
+        json_print(read, &mine), json_print(parsed, &other);
+        assert_string_equal(mine.ptr, other.ptr);
+        json_free(read), json_free(parsed);
+    }
+    struct json *odd = json_read(
+        reader, STR("{\"a\":1,\"a\":2,\"n\\u0000\":\"x\\u0000y\",\"big\":18446744073709551615}"));
+    buf_clear(&mine);
+    json_print(odd, &mine);
+    assert_string_equal(mine.ptr,
+                        "{\"a\":2,\"n\xef\xbf\xbd\":\"x\xef\xbf\xbdy\",\"big\":1.8446744073709552e19}");
+    json_free(odd);
+    json_reader_free(reader);
+    json_reader_free(NULL);
+    buf_free(&mine), buf_free(&other);
+}
+
+static void test_a_reader_has_limits(void **state)
+{
+    (void)state;
+    struct json_reader *reader = json_reader_new(10, 3);
+    struct json *root = json_read(reader, STR("[[[1,2]]] "));
+    assert_non_null(root);
+    json_free(root);
+    assert_null(json_read(reader, STR("[[[1,2]]]  ")));
+    assert_null(json_read(reader, STR("[[[[1]]]]")));
+    assert_null(json_read(reader, STR("{\"a\":}")));
+    assert_null(json_read(reader, STR("")));
+    json_reader_free(reader);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -119,6 +164,8 @@ int main(void)
         cmocka_unit_test(test_what_is_not_strict_json_is_refused_with_its_place),
         cmocka_unit_test(test_duplicate_keys_are_accepted_on_demand),
         cmocka_unit_test(test_a_document_has_limits),
+        cmocka_unit_test(test_our_own_texts_are_read_as_by_the_other_parser),
+        cmocka_unit_test(test_a_reader_has_limits),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

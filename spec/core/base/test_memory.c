@@ -129,6 +129,46 @@ static void test_json_output_is_escaped_and_separated(void **state)
     buf_free(&buf);
 }
 
+static void test_numbers_are_short_and_exact(void **state)
+{
+    (void)state;
+    static const struct {
+        double value;
+        const char *text;
+    } cases[] = {
+        {0, "0"},
+        {-0.0, "-0"},
+        {75, "75"},
+        {-20, "-20"},
+        {0.35, "0.35"},
+        {-0.05, "-0.05"},
+        {0.0001, "0.0001"},
+        {0.00001, "1e-05"},
+        {12.3456, "12.3456"},
+        {12.34567, "12.34567"},
+        {999999.5, "999999.5"},
+        {1000000, "1000000"},
+        {1e15, "1e+15"},
+        {0.1 + 0.2, "0.30000000000000004"},
+        {1e300, "1e+300"},
+        {1e-300, "1e-300"},
+    };
+    struct buf buf = BUF_EMPTY;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        buf_clear(&buf);
+        buf_json_double(&buf, cases[i].value);
+        assert_string_equal(buf.ptr, cases[i].text);
+    }
+    for (int i = -20000; i <= 20000; i++) { /* as the slow way prints them */
+        char text[40];
+        snprintf(text, sizeof(text), "%.15g", i / 10000.0);
+        buf_clear(&buf);
+        buf_json_double(&buf, i / 10000.0);
+        assert_string_equal(buf.ptr, text);
+    }
+    buf_free(&buf);
+}
+
 static void test_binary_records_read_back_and_stop_at_missing_bytes(void **state)
 {
     (void)state;
@@ -232,6 +272,7 @@ int main(void)
         cmocka_unit_test(test_a_reset_arena_keeps_its_largest_chunk_and_stops_growing),
         cmocka_unit_test(test_a_buffer_grows_and_stays_terminated),
         cmocka_unit_test(test_json_output_is_escaped_and_separated),
+        cmocka_unit_test(test_numbers_are_short_and_exact),
         cmocka_unit_test(test_binary_records_read_back_and_stop_at_missing_bytes),
         cmocka_unit_test(test_an_array_grows_by_pushing),
         cmocka_unit_test(test_a_map_finds_what_was_put_and_forgets_what_was_taken),

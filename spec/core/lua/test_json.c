@@ -237,6 +237,48 @@ static void an_argument_ends_where_it_ends(void **state)
     free(exact);
 }
 
+/* What policies in a row look at: the first argument once, the second one as it grows. */
+static void shared_arguments_are_made_once(void **state)
+{
+    struct fixture *f = *state;
+
+    f->call.shared = 7;
+    give(f, "{\"a\":1}", "{}");
+    holds(f, "assert(a.a == 1 and b.x == nil) a.mine = 1");
+    give(f, "{\"a\":2}", "{\"x\":{\"y\":[1]}}");
+    holds(f, "assert(a.a == 1 and a.mine == 1 and b.x.y[1] == 1)");
+    give(f, "{\"a\":2}", "{\"x\":{\"y\":[1]},\"z\":null,\"w\":\"t\"}");
+    holds(f, "assert(b.x.y[1] == 1 and b.w == 't' and b.z == nil)");
+    holds(f, "assert(b.w == 't') b.w = nil");
+    holds(f, "assert(b.w == nil)");
+    f->call.shared = 8;
+    holds(f, "assert(a.a == 2 and a.mine == nil and b.w == 't')");
+    f->call.shared = 0;
+    holds(f, "assert(a.a == 2) a.a = 3");
+    holds(f, "assert(a.a == 2)");
+}
+
+static void shared_arguments_survive_what_goes_wrong(void **state)
+{
+    struct fixture *f = *state;
+
+    f->call.shared = 7;
+    give(f, "{}", "{\"x\":1}");
+    holds(f, "assert(b.x == 1)");
+    give(f, "{}", "{\"x\":1,\"y\":}");
+    ends(f, "return 1", LUA_FAILED, "");
+    give(f, "{}", "{\"x\":1,\"y\":2}");
+    ends(f, "error('mine')", LUA_FAILED, "mine");
+    holds(f, "assert(b.x == 1 and b.y == 2)");
+    f->call.shared = 9;
+    give(f, "nope", "{}");
+    ends(f, "return 1", LUA_FAILED, "");
+    give(f, "{\"a\":1}", "");
+    holds(f, "assert(a.a == 1 and b == nil)");
+    give(f, "{\"a\":1}", "{\"x\":1}");
+    holds(f, "assert(b.x == 1)");
+}
+
 /* ---- results ---- */
 
 static void tables_become_json_with_sorted_names(void **state)
@@ -525,6 +567,8 @@ int main(void)
         TEST(what_is_not_json_fails_the_call),
         TEST(arguments_have_limits),
         TEST(an_argument_ends_where_it_ends),
+        TEST(shared_arguments_are_made_once),
+        TEST(shared_arguments_survive_what_goes_wrong),
         TEST(tables_become_json_with_sorted_names),
         TEST(names_are_sorted_however_many_there_are),
         TEST(nothing_is_nil),

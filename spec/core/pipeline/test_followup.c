@@ -247,7 +247,40 @@ static int reopen(struct writer *writer, void *arg, struct err *err)
     return 0;
 }
 
-static void nobody_took_it_up(void **state)
+static int take_up(struct writer *writer, void *arg, struct err *err)
+{
+    struct threat *threat = book_find(writer_book(writer), str_from(arg), err);
+    threat->status = STATUS_IN_PROGRESS;
+    threat->assignee = threat_keep(threat, STR("cleo"));
+    threat->version++;
+    book_touch(writer_book(writer), threat);
+    return 0;
+}
+
+/* The timer asks for a verdict, not for somebody's name. */
+static void what_has_an_assignee_and_no_verdict_is_escalated(void **state)
+{
+    char taken[UUID_TEXT], judged[UUID_TEXT];
+    struct desk d;
+    (void)state;
+    desk_open(&d, FILES(AGENTS), false);
+    desk_start(&d);
+    desk_send(&d, "ana", "", taken);
+    desk_send(&d, "bo", "", judged);
+    desk_settle(&d);
+    assert_int_equal(desk_on_writer(&d, take_up, taken), ERR_NONE);
+    assert_int_equal(desk_on_writer(&d, take_up, judged), ERR_NONE);
+    assert_int_equal(desk_on_writer(&d, judge, judged), ERR_NONE);
+    atomic_fetch_add(&d.clock.now_ns, 16 * MINUTE);
+    desk_wait_says(&d, taken, "status", "\"escalated\"");
+    desk_settle(&d);
+    desk_expect(&d, taken, "assignee", "\"cleo\"");
+    desk_expect(&d, judged, "status", "\"in_progress\"");
+    assert_int_equal(desk_state(&d).escalated, 1);
+    desk_close(&d);
+}
+
+static void nobody_judged_it(void **state)
 {
     char id[UUID_TEXT], resolved[UUID_TEXT], judged[UUID_TEXT];
     struct desk d;
@@ -558,7 +591,8 @@ int main(void)
         cmocka_unit_test(the_result_of_an_old_claim_is_ignored),
         cmocka_unit_test(an_analysis_asked_for_comes_after_the_one_in_work),
         cmocka_unit_test(what_the_queue_cannot_hold_comes_from_the_store),
-        cmocka_unit_test(nobody_took_it_up),
+        cmocka_unit_test(nobody_judged_it),
+        cmocka_unit_test(what_has_an_assignee_and_no_verdict_is_escalated),
         cmocka_unit_test(the_timer_goes_with_the_plan),
         cmocka_unit_test(a_grown_threat_is_analysed_again_by_what_is_new),
         cmocka_unit_test(shadow_suppressed_and_platform_threats_have_no_jobs),
