@@ -32,6 +32,7 @@ struct lua_runtime *lua_runtime_new(const struct lua_options *options, struct er
     runtime->L = lua_newstate(lua_memory_resize, runtime);
     if (!runtime->L) {
         err_set(err, ERR_LIMIT, "no memory for a Lua state");
+        pool_close(&runtime->memory.pool);
         free(runtime);
         return NULL;
     }
@@ -55,6 +56,7 @@ void lua_runtime_free(struct lua_runtime *runtime)
     lua_sched_free(runtime->scheduler);
     lua_close(runtime->L);
     INVARIANT(runtime->memory.used == 0);
+    pool_close(&runtime->memory.pool);
     lua_predicates_free(runtime->predicates);
     lua_regexes_free(runtime->regexes);
     json_tape_free(runtime->json);

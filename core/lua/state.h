@@ -14,6 +14,7 @@
 #include "base/buf.h"
 #include "base/vec.h"
 #include "loop/thread.h"
+#include "lua/pool.h"
 #include "lua/runtime.h"
 
 #define LUA_RAISES
@@ -33,6 +34,7 @@ struct lua_memory {
     bool refused;   /* the last request; a collection may have followed */
     bool unlimited; /* the host itself works: setup, closing */
     unsigned stress, count;
+    struct pool pool; /* of the small blocks */
 };
 
 struct lua_budget {
@@ -62,7 +64,8 @@ struct lua_runtime {
     struct lua_regexes *regexes;
     struct json_tape *json; /* of json_in.c; NULL until there is a text */
     struct buf json_text;   /* what it reads */
-    uint64_t shared;        /* lua_call.shared of the table that is kept for it; 0: none */
+    uint64_t shared[2];     /* lua_call.shared of the tables that are kept for it; 0: none */
+    size_t shared_len;      /* of the second one's text, without its brace */
     uint64_t runs;          /* entries so far */
     unsigned log_lines;     /* left in the running call */
 };
@@ -174,6 +177,8 @@ LUA_RAISES struct lval *lua_convert(lua_State *L, struct arena *arena, const str
 /* Pushes what the text says: tables and scalars, nulls left out (alone: nil); nil for an empty text. Raises
  * for what is not JSON, 256 KiB, 32 levels. */
 LUA_RAISES void lua_push_json(lua_State *L, struct str text);
+/* Puts the members that the text of an object has from there on into the table on top. */
+LUA_RAISES void lua_add_json(lua_State *L, struct str text, size_t from);
 /* Appends the value at idx, read raw. False and *err, naming the place in the value, for what has no JSON
  * form and for more than 16 levels or LUA_JSON_MAX in `out`; raises only for memory and the budget. */
 LUA_RAISES bool lua_put_json(lua_State *L, int idx, struct buf *out, struct err *err);
