@@ -162,6 +162,32 @@ actions_are_approved() {
 }
 check "e2e: an action is approved once, by who saw the threat as it is, and run dry" actions_are_approved
 
+# dated ID TAG: what was read before the version went on is refused, changes nothing, and goes through once read again
+dated() {
+  local tag
+  expect "of an older version" "$(status_of PATCH "/api/threats/$1" "${JSON[@]}" -H "If-Match: $2" -d '{"assignee":"ben"}')" 412
+  get "/api/threats/$1" | jq -e '.assignee == null'
+  tag=$(etag_of "/api/threats/$1")
+  expect "read again" "$(status_of PATCH "/api/threats/$1" "${JSON[@]}" -H "If-Match: $tag" -d '{"assignee":"ben"}')" 200
+  get "/api/threats/$1" | jq -e '.assignee == "ben"'
+}
+what_ends_meanwhile_is_a_change() {
+  local id before
+  id=$(settled e2e-single gina)
+  before=$(get "/api/threats/$id" | jq .version)
+  expect "approved" "$(status_of POST "/api/threats/$id/actions/$(action "$id" 0)/approve" "${ANY[@]}")" 200
+  wait_for it_says_what_it_would_do "$id"
+  expect "approval and dry run" "$(get "/api/threats/$id" | jq .version)" $((before + 2))
+  dated "$id" "\"$((before + 1))\"" # as it was approved
+  id=$(settled e2e-single hugo)
+  before=$(get "/api/threats/$id" | jq .version)
+  expect analyze "$(status_of POST "/api/threats/$id/analyze")" 202
+  wait_for is_newer "$id" "$before"
+  dated "$id" "\"$before\""
+}
+check "e2e: a dry run or an analysis that ends after a read makes it an old version, and reading again helps" \
+  what_ends_meanwhile_is_a_change
+
 is_planned_anew() {
   get "/api/threats/$1" | jq -e '.response_plan.secondary_actions | any(.parameters.minutes == 99)'
 }
