@@ -45,6 +45,7 @@ const struct http_route api_routes[] = {
     ROUTE(HTTP_GET, "/api/lists", ACCESS_READ_ALL, route_lists),
     ROUTE(HTTP_GET, "/api/lists/{name}", ACCESS_READ_ALL, route_list),
     ROUTE(HTTP_PUT, "/api/lists/{name}", ACCESS_ADMIN_ALL, route_list_put),
+    ROUTE(HTTP_DELETE, "/api/lists/{name}", ACCESS_ADMIN_ALL, route_list_delete),
     ROUTE(HTTP_POST, "/api/egress-violations", ACCESS_SEND, route_egress),
     ROUTE(HTTP_GET, "/api/egress-violations", ACCESS_READ, route_egress_list),
     ROUTE(HTTP_POST, "/api/session", ACCESS_OPEN, route_login),

@@ -142,6 +142,7 @@ void route_ai_usage(struct http_request *request, void *context);
 void route_lists(struct http_request *request, void *context);
 void route_list(struct http_request *request, void *context);
 void route_list_put(struct http_request *request, void *context);
+void route_list_delete(struct http_request *request, void *context);
 void route_egress(struct http_request *request, void *context);
 void route_egress_list(struct http_request *request, void *context);
 void route_demo_reset(struct http_request *request, void *context);

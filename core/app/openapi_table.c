@@ -155,6 +155,11 @@ const struct api_operation api_operations[] = {
      "the "
      "rules do not load with it; then nothing has changed.",
      TAKES(changing_params), JSON "Overlay", "200:ListChanged 412 413 415 422 428 503"},
+    {HTTP_DELETE, "/api/lists/{name}",
+     "Takes the list's overlay back: the file's entries hold again. 422 where the rules do not load without "
+     "it; "
+     "then nothing has changed.",
+     TAKES(changing_params), .answers = "200:ListChanged 404 412 422 428 503"},
     {HTTP_GET, "/api/ai/usage",
      "Tokens and money by day, agent, model and rule; and how the queue of analyses stands, for tokens that "
      "see all customers.",

@@ -194,7 +194,7 @@ void route_list(struct http_request *request, void *context)
         list_drop(&q->base);
 }
 
-/* ---- PUT: on the control thread ---- */
+/* ---- PUT and DELETE: on the control thread ---- */
 
 struct list_put {
     struct mail mail; /* there and back */
@@ -326,13 +326,28 @@ static bool read_overlay(struct http_request *request, struct list_put *put, con
 
 static const struct json_limits overlay_limits = {8 << 20, 32, false};
 
-/* False after answering. */
-static bool put_read(struct http_request *request, struct api *api, struct list_put *put)
+/* What PUT and DELETE say alike; false after answering. */
+static bool change_read(struct http_request *request, struct list_put *put)
 {
     struct api_match match;
     const struct principal *who = api_principal(request); /* goes with the request, once that is answered */
     snprintf(put->who, sizeof(put->who), "%s", who->name[0] ? who->name : "local");
     if (!list_name(request, put->name) || !api_if_match(request, true, &match))
+        return false;
+    put->change = (struct overlay_change){.overlay = {.name = str_from(put->name),
+                                                      .version = match.version,
+                                                      .author = str_from(put->who),
+                                                      .added = STR("[]"),
+                                                      .removed = STR("[]")},
+                                          .any_version = match.any,
+                                          .detail = STR("{}")};
+    return true;
+}
+
+/* False after answering. */
+static bool put_read(struct http_request *request, struct api *api, struct list_put *put)
+{
+    if (!change_read(request, put))
         return false;
     if (ruleset_list(worker_ruleset(api->worker), str_from(put->name)) == NULL && !is_list_name(put->name)) {
         http_problem_field(request, 422, "a new list cannot have this name", "name",
@@ -342,25 +357,16 @@ static bool put_read(struct http_request *request, struct api *api, struct list_
     struct json *body = api_body_object_within(request, &overlay_limits);
     bool good = body && read_overlay(request, put, body);
     json_free(body);
-    put->change = (struct overlay_change){.overlay = {.name = str_from(put->name),
-                                                      .version = match.version,
-                                                      .author = str_from(put->who),
-                                                      .added = buf_str(&put->added),
-                                                      .removed = buf_str(&put->removed)},
-                                          .any_version = match.any,
-                                          .detail = buf_str(&put->detail)};
+    put->change.overlay.added = buf_str(&put->added);
+    put->change.overlay.removed = buf_str(&put->removed);
+    put->change.detail = buf_str(&put->detail);
     return good;
 }
 
-void route_list_put(struct http_request *request, void *context)
+/* Takes it over: to the control thread, or 503. */
+static void put_send(struct http_request *request, struct api *api, struct list_put *put)
 {
-    struct api *api = context;
-    struct list_put *put = mem_zalloc(1, sizeof(*put));
     struct mailbox *box = worker_mailbox(api->worker);
-    if (!put_read(request, api, put)) {
-        put_free(put);
-        return;
-    }
     put->mail.deliver = put_deliver;
     bool reserved = mailbox_reserve(box, 1);
     api_wait_begin(&put->wait, api, request); /* before the post: the control thread reads it */
@@ -370,4 +376,24 @@ void route_list_put(struct http_request *request, void *context)
         mailbox_unreserve(box, 1);
     http_problem(request, 503, "too many changes wait already");
     put_free(put);
+}
+
+void route_list_put(struct http_request *request, void *context)
+{
+    struct list_put *put = mem_zalloc(1, sizeof(*put));
+    if (put_read(request, context, put))
+        put_send(request, context, put);
+    else
+        put_free(put);
+}
+
+void route_list_delete(struct http_request *request, void *context)
+{
+    struct list_put *put = mem_zalloc(1, sizeof(*put));
+    if (change_read(request, put)) {
+        put->change.takes_back = true;
+        put_send(request, context, put);
+    } else {
+        put_free(put);
+    }
 }

@@ -215,6 +215,12 @@ uint32_t overlays_version(const struct overlays *o, struct str name)
     return entry ? entry->version : 0;
 }
 
+bool overlays_change(const struct overlays *o, struct str name)
+{
+    const struct overlay_info *entry = find(o, name);
+    return entry && entry->added + entry->removed > 0;
+}
+
 void overlays_json(const struct overlays *o, struct buf *out)
 {
     buf_putc(out, '[');

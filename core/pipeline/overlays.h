@@ -28,6 +28,8 @@ int overlays_put(struct overlays *overlays, const struct store_overlay *overlay,
 int overlays_read(struct overlays *overlays, struct store_reader *reader, struct err *err);
 /* The version of that name, 0: there is none. */
 uint32_t overlays_version(const struct overlays *overlays, struct str name);
+/* Whether one of that name changes something. */
+bool overlays_change(const struct overlays *overlays, struct str name);
 /* A JSON array of name, version, updated_at, added, removed (how many). */
 void overlays_json(const struct overlays *overlays, struct buf *out);
 

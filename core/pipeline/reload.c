@@ -326,10 +326,11 @@ int reload_now(struct reload *r, struct pipeline *p, struct err *err)
 
 /* ---- a change of a list ---- */
 
-static int check_version(const struct overlays *overlays, const struct overlay_change *change,
-                         struct err *err)
+static int check_change(const struct overlays *overlays, const struct overlay_change *change, struct err *err)
 {
     uint32_t now = overlays_version(overlays, change->overlay.name);
+    if (change->takes_back && !overlays_change(overlays, change->overlay.name))
+        return err_set(err, ERR_NOT_FOUND, "the list has no overlay");
     return change->any_version || now == change->overlay.version
                ? 0
                : err_set(err, ERR_CONFLICT, "the list is at version %u, not %u", now,
@@ -366,7 +367,8 @@ static int store_and_publish(struct reload *r, struct pipeline *p, struct overla
     int rc = read_before(p, change->overlay.name, arena, &before, err);
     if (rc == 0) {
         change->overlay.version = before.version;
-        rc = overlays_store(p->writer, &change->overlay, "list.put", change->detail, &change->version, err);
+        rc = overlays_store(p->writer, &change->overlay, change->takes_back ? "list.delete" : "list.put",
+                            change->detail, &change->version, err);
     }
     if (rc == 0 &&
         overlays_put(load->overlays,
@@ -396,7 +398,7 @@ int reload_overlay(struct reload *r, struct pipeline *p, struct overlay_change *
     struct ruleset *set = NULL;
     int64_t began = clock_monotonic();
     int rc = read_all(r, p, &load, err);
-    if (rc == 0 && check_version(load.overlays, change, err) == 0 &&
+    if (rc == 0 && check_change(load.overlays, change, err) == 0 &&
         overlays_put(load.overlays, &change->overlay, err) == 0) {
         set = accept_tree(r, load.tree, load.overlays, report);
         rc = set ? store_and_publish(r, p, change, &load, set, err) : refused(report, err);

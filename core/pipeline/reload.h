@@ -30,6 +30,7 @@ int reload_now(struct reload *reload, struct pipeline *pipeline, struct err *err
 struct overlay_change {
     struct store_overlay overlay; /* its version is the one that was read */
     bool any_version;
+    bool takes_back;   /* empty; ERR_NOT_FOUND where there is nothing to be taken back */
     struct str detail; /* of the audit record */
     uint32_t version;  /* result */
 };

@@ -69,6 +69,8 @@ roles_decide_what_they_may() {
     done
     expect "a list by $role" "$(as "$role" PUT /api/lists/x "${JSON[@]}" -H 'If-Match: *' -d '{}')" 403
   done
+  expect "an overlay taken back by an analyst" "$(as analyst DELETE /api/lists/x -H 'If-Match: *')" 403
+  expect "and by acme's admin" "$(as acme-admin DELETE /api/lists/x -H 'If-Match: *')" 403
   expect "a list by an analyst" "$(as analyst PUT /api/lists/x "${JSON[@]}" -H 'If-Match: *' -d '{}')" 403
   expect "a list by acme's admin" "$(as acme-admin PUT /api/lists/x "${JSON[@]}" -H 'If-Match: *' -d '{}')" 403
   expect "a list by an admin" "$(as admin PUT /api/lists/x "${JSON[@]}" -H 'If-Match: *' -d '{}')" 200

@@ -305,6 +305,28 @@ a_list_that_breaks_the_rules_is_refused() {
 check "e2e: a list with which the rules do not load is refused, and nothing has changed" \
   a_list_that_breaks_the_rules_is_refused
 
+delete_list() { status_of DELETE "/api/lists/$1" -H "If-Match: $2"; }
+an_overlay_is_taken_back() {
+  local tag
+  expect "of no list" "$(delete_list e2e_nosuch '*')" 404
+  expect "of one that is empty" "$(delete_list nets '*')" 404
+  expect "a change" "$(put_list nets '*' '{"added":["198.51.100.0/24"]}' | tail -n 1)" 200
+  expect "from there" "$(listed zoe)" 0
+  tag=$(etag_of /api/lists/nets)
+  expect "without If-Match" "$(status_of DELETE /api/lists/nets)" 428
+  expect "a stale version" "$(delete_list nets '"99"')" 412
+  expect "still from there" "$(listed zoe)" 0
+  request DELETE /api/lists/nets -H "If-Match: $tag" >"$WORK/put"
+  expect "taken back" "$(tail -n 1 "$WORK/put")" 200
+  head -n -1 "$WORK/put" | jq -e '.name == "nets" and .version > 1 and .generation > 1'
+  expect "not from there" "$(listed zoe)" 1
+  get /api/lists/nets | jq -e '.total == 1 and .overlay.added == [] and .overlay.removed == []'
+  expect "what was read before" "$(put_list nets "$tag" '{}' | tail -n 1)" 412
+  expect "a second time" "$(delete_list nets '*')" 404
+  get /api/audit | jq -e '[.[] | select(.action == "list.delete" and .target == "nets" and .who == "local")] | length == 1'
+}
+check "e2e: an overlay is taken back, once, and the file's list holds again" an_overlay_is_taken_back
+
 hostile_lists_change_nothing() {
   local wrong status
   get /api/lists/friends >"$WORK/before"
