@@ -103,6 +103,10 @@ static void call_end(struct ai_call *call)
     reply->took_ns = clock_monotonic() - call->started_ns;
     if (!reply->model.len)
         reply->model = str_from(call->chat->model);
+    if (ai_status_is_outage(reply->status))
+        LOG(LOG_WARN, "ai.failed", log_text("status", ai_status_name(reply->status)),
+            log_text("error", reply->error), log_int("attempts", call->attempts),
+            log_int("http_status", reply->http_status));
     call->done(reply, call->arg);
     call_free(call);
 }
@@ -235,8 +239,12 @@ static void on_answer(const struct http_fetch_answer *answer, void *arg)
         call->reply.estimated = true;
         break;
     case HTTP_FETCH_UNREACHABLE:
-        call_set(call, AI_FAILED, "the server is not reached");
+        call_set(call, AI_FAILED, answer->error);
         break;
+    case HTTP_FETCH_UNTRUSTED: /* a person has to see to it */
+        call_set(call, AI_FAILED, answer->error);
+        call_end(call);
+        return;
     case HTTP_FETCH_BROKEN:
         call_set(call, AI_FAILED, "the connection ended in the middle");
         break;

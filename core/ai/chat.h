@@ -1,7 +1,8 @@
 /* Chat completions: the provider for any endpoint that speaks OpenAI's protocol. One request an attempt, with
  * temperature 0, max_tokens and `response_format: json_schema` (strict). 429, 408, 5xx, refused and broken
  * connections are tried again, with jitter and at least as late as Retry-After says (seconds or HTTP date,
- * capped), as long as the prompt's timeout has room; a 4xx, a refusal, a cut or a malformed answer is not.
+ * capped), as long as the prompt's timeout has room; a 4xx, a certificate that is not accepted, a refusal, a
+ * cut or a malformed answer is not. What ends as an outage is logged with its reason ("ai.failed").
  *
  * The key comes from a file that is read for each request, so that a changed one counts at once: trimmed, one
  * line of printable ASCII, at most 4 KiB, in a regular file that others cannot read and that group and others

@@ -43,7 +43,7 @@ struct ai_reply { /* borrowed: valid only inside `done` */
     int http_status;        /* of the last answer, 0 without one */
     int64_t retry_after_ns; /* what the last answer asked for, capped; 0 nothing */
     int64_t took_ns;
-    const char *error; /* a constant or own sentence for a person; "" when ANSWERED */
+    const char *error; /* a constant sentence for a person, for the life of the process; "" when ANSWERED */
 };
 
 struct ai_call; /* a question on its way; gone once `done` was called, or it was cancelled */

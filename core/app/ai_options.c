@@ -1,6 +1,7 @@
 #include "app/ai_options.h"
 
 #include <string.h>
+#include <strings.h>
 
 #define MICROS              1000000
 #define UNITS_MAX           INT64_C(1000000000) /* more is a slip, not a budget */
@@ -91,6 +92,7 @@ int ai_options_read(const struct settings *s, struct ai_settings *ai, struct err
     *ai = (struct ai_settings){.url = s->ai_url,
                                .model = s->ai_model,
                                .key_file = s->ai_key_file,
+                               .ca_file = s->ai_ca_file,
                                .concurrency = (unsigned)s->ai_concurrency,
                                .tokens_day = s->ai_tokens_day,
                                .rule_tokens_day = s->ai_rule_tokens_day,
@@ -101,5 +103,9 @@ int ai_options_read(const struct settings *s, struct ai_settings *ai, struct err
                        "--actions live is not built yet: actions are planned, approved and run dry");
     if (s->ai_url[0] && s->ai_model[0] == '\0')
         return err_set(err, ERR_INVALID, "--ai-url needs --ai-model: the name that the endpoint gives it");
+    if (s->ai_ca_file[0] && strncasecmp(s->ai_url, "http:", 5) == 0)
+        return err_set(err, ERR_INVALID,
+                       "--ai-ca-file needs an address that begins with https://: nothing is "
+                       "verified over http");
     return read_money(s, ai, err) || check_personal(s->ai_personal_fields, err) ? -1 : 0;
 }

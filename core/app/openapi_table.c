@@ -250,9 +250,10 @@ const struct api_schema api_schemas[] = {
     {"ListChanged", "name:string version:integer generation:integer hash:string problems:RuleProblem[]"},
     {"Usage", "totals:object by_day:object[] by_agent:object[] by_model:object[] by_rule:object[] "
               "rows:object[] rows_truncated:boolean queue?:AnalysisQueue"},
-    {"AnalysisQueue", "findings:object model:object eta_seconds:number? model_configured:boolean "
-                      "breaker:closed|open|half_open over_budget:boolean done:integer failed:integer "
-                      "cached:integer retried:integer"},
+    {"AnalysisQueue",
+     "findings:object model:object eta_seconds:number? model_configured:boolean "
+     "breaker:closed|open|half_open last_error:string? over_budget:boolean done:integer failed:integer "
+     "cached:integer retried:integer"},
     {"Scorecard", "threats:integer verdicts:object precision:number? median_minutes_to_verdict:number?"},
     {"ThreatChange",
      "status?:" STATUSES " assignee?:string? verdict?:" VERDICTS " reason?:string reopen?:boolean"},

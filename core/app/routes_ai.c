@@ -33,6 +33,11 @@ static void queue_json(const struct followup_state *state, struct buf *out)
         buf_printf(out, "%.3f", (double)state->eta_ns / 1e9);
     buf_json_kbool(out, "model_configured", state->has_model);
     buf_json_kstr(out, "breaker", str_from(state->breaker));
+    buf_json_key(out, "last_error");
+    if (state->last_error)
+        buf_json_string(out, str_from(state->last_error));
+    else
+        buf_puts(out, "null");
     buf_json_kbool(out, "over_budget", state->over_budget);
     buf_json_kuint(out, "done", state->done);
     buf_json_kuint(out, "failed", state->failed);

@@ -137,6 +137,13 @@ const struct config_option settings_table[] = {
      .help =
          "File with the endpoint's key, readable by its owner only; read for each request; empty: no key.",
      .offset = AT(ai_key_file)},
+    {.name = "ai-ca-file",
+     .type = CONFIG_STRING,
+     .fallback = "",
+     .group = "Analysis",
+     .help = "File with the certificates (PEM) of the CAs that alone are trusted for an https endpoint, as a "
+             "private CA; read for each connection; empty: the system's CAs.",
+     .offset = AT(ai_ca_file)},
     {.name = "ai-concurrency",
      .type = CONFIG_INT,
      .fallback = "16",

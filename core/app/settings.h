@@ -15,7 +15,7 @@ struct settings {
     int64_t stop_limit, test_limit, reload_quiet;
     int64_t rate, rate_burst;
     int64_t log_level;
-    char *ai_url, *ai_model, *ai_key_file, *ai_personal_fields;
+    char *ai_url, *ai_model, *ai_key_file, *ai_ca_file, *ai_personal_fields;
     char *ai_money_day, *ai_prompt_price, *ai_completion_price; /* decimal numbers: ai_options.h */
     int64_t ai_concurrency, ai_tokens_day, ai_rule_tokens_day, ai_agent_tokens_day;
     int64_t actions; /* enum actions_mode */

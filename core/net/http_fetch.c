@@ -107,6 +107,32 @@ static void call_finish(struct http_fetch_call *call, enum http_fetch_outcome ou
     call_free(call);
 }
 
+/* Numbers of X509_V_ERR_…, which OpenSSL keeps; its headers belong to base/. */
+static const char *why_untrusted(const struct http_fetch_call *call)
+{
+    long result = 0;
+    curl_easy_getinfo(call->easy, CURLINFO_SSL_VERIFYRESULT, &result);
+    switch (result) {
+    case 0: /* the chain is good, or was not yet asked for: libcurl compares the name itself, and first */
+    case 1:
+    case 62:
+    case 64:
+        return "the server's certificate is for another name";
+    case 9:
+        return "the server's certificate is not valid yet";
+    case 10:
+        return "the server's certificate, or its CA's, has expired";
+    case 2:
+    case 18:
+    case 19:
+    case 20:
+    case 21:
+        return "the server's certificate is signed by no CA that is trusted here";
+    default:
+        return "the server's certificate is not accepted";
+    }
+}
+
 static const char *outcome_of(const struct http_fetch_call *call, CURLcode code,
                               enum http_fetch_outcome *outcome)
 {
@@ -129,11 +155,15 @@ static const char *outcome_of(const struct http_fetch_call *call, CURLcode code,
         *outcome = HTTP_FETCH_UNREACHABLE;
         return "no connection in time";
     case CURLE_SSL_CONNECT_ERROR:
-    case CURLE_PEER_FAILED_VERIFICATION:
-    case CURLE_SSL_CACERT_BADFILE:
-    case CURLE_SSL_ISSUER_ERROR:
         *outcome = HTTP_FETCH_UNREACHABLE;
-        return "TLS failed, or the certificate is not trusted";
+        return "no TLS connection: the server speaks none, or none of version 1.2 or later";
+    case CURLE_PEER_FAILED_VERIFICATION:
+    case CURLE_SSL_ISSUER_ERROR:
+        *outcome = HTTP_FETCH_UNTRUSTED;
+        return why_untrusted(call);
+    case CURLE_SSL_CACERT_BADFILE:
+        *outcome = HTTP_FETCH_UNTRUSTED;
+        return "the file of trusted CAs cannot be read, or holds no certificate";
     default:
         *outcome = HTTP_FETCH_BROKEN;
         return "the connection ended in the middle";
@@ -426,6 +456,14 @@ static void set_method(struct http_fetch_call *call, const struct http_fetch_req
     curl_easy_setopt(call->easy, CURLOPT_CUSTOMREQUEST, request->method);
 }
 
+/* libcurl would trust the system's folder of CAs besides, and remember the file for a day. */
+static void trust_only(CURL *easy, const char *ca_file)
+{
+    curl_easy_setopt(easy, CURLOPT_CAINFO, ca_file);
+    curl_easy_setopt(easy, CURLOPT_CAPATH, NULL);
+    curl_easy_setopt(easy, CURLOPT_CA_CACHE_TIMEOUT, 0L);
+}
+
 static void set_options(struct http_fetch_call *call, const struct http_fetch_request *request, bool is_https)
 {
     struct http_fetch *fetch = call->fetch;
@@ -439,7 +477,7 @@ static void set_options(struct http_fetch_call *call, const struct http_fetch_re
     curl_easy_setopt(easy, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
     curl_easy_setopt(easy, CURLOPT_PROXY, fetch->proxy ? fetch->proxy : "");
     if (fetch->ca_file)
-        curl_easy_setopt(easy, CURLOPT_CAINFO, fetch->ca_file);
+        trust_only(easy, fetch->ca_file);
     curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
     curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L);
     curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)(fetch->connect_timeout_ns / NS_PER_MS));

@@ -20,7 +20,7 @@ struct http_fetch_options {     /* 0 and NULL: the default */
     size_t max_calls;           /* in flight at once; beyond, http_fetch_start says ERR_BUSY (1024) */
     int64_t connect_timeout_ns; /* name, TCP and TLS (10 s) */
     const char *proxy;          /* URL (none: the environment is not read) */
-    const char *ca_file;        /* PEM bundle (the system's) */
+    const char *ca_file;        /* PEM bundle, instead of the system's; read for each new connection */
 };
 
 struct http_fetch_header {
@@ -40,6 +40,7 @@ struct http_fetch_request { /* all is copied */
 enum http_fetch_outcome {
     HTTP_FETCH_ANSWERED,    /* whatever the status */
     HTTP_FETCH_UNREACHABLE, /* no connection: name, refusal, TLS; nothing was sent */
+    HTTP_FETCH_UNTRUSTED,   /* the certificate is not accepted, or ca_file is none; nothing was sent */
     HTTP_FETCH_TIMED_OUT,
     HTTP_FETCH_TOO_LARGE, /* body above max_response, or headers above 64 KiB */
     HTTP_FETCH_BROKEN,    /* the connection ended in the middle, or what came is no HTTP */

@@ -1,4 +1,5 @@
 #include "pipeline/analyse_impl.h"
+#include "base/pem.h"
 #include "pipeline/view.h"
 
 #include <stdlib.h>
@@ -36,7 +37,10 @@ static int open_model(struct analyst *analyst, const struct ai_settings *setting
                                 .model = settings->model,
                                 .key_file = settings->key_file,
                                 .clock = analyst->options.clock};
-    analyst->fetch = http_fetch_new(analyst->options.loop, &(struct http_fetch_options){0});
+    struct http_fetch_options fetch = {.ca_file = settings->ca_file};
+    if (settings->ca_file && settings->ca_file[0] && pem_check_certificates(settings->ca_file, err) != 0)
+        return -1;
+    analyst->fetch = http_fetch_new(analyst->options.loop, &fetch);
     analyst->provider = chat_new(analyst->fetch, analyst->options.loop, &chat, err);
     return analyst->provider ? 0 : -1;
 }

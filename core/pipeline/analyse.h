@@ -12,6 +12,7 @@
 /* How models are asked; strings are borrowed for the life of the process. */
 struct ai_settings {
     const char *url, *model, *key_file;                    /* url NULL or "": there is no model */
+    const char *ca_file;                                   /* PEM; NULL or "": the system's CAs */
     unsigned concurrency;                                  /* analyses by a model at once, over all workers */
     int64_t tokens_day, rule_tokens_day, agent_tokens_day; /* budgets of a UTC day; 0: none */
     int64_t micros_day;                                    /* money, in millionths */

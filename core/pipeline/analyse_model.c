@@ -228,12 +228,15 @@ static void count_usage(struct turn *turn, const struct ai_reply *reply)
 }
 
 /* How it ended for the threat as a whole: an outage of one agent counts for all. */
-static void note_status(struct turn *turn, enum ai_status status)
+static void note_status(struct turn *turn, enum ai_status status, const char *error)
 {
     struct errand *errand = turn->analysis->errand;
-    if (ai_status_is_outage(status) || turn->kind == AGENT_COORDINATOR)
-        if (!ai_status_is_outage(errand->model_status) || errand->model_status == AI_ANSWERED)
-            errand->model_status = status;
+    if (!ai_status_is_outage(status) && turn->kind != AGENT_COORDINATOR)
+        return;
+    if (ai_status_is_outage(errand->model_status))
+        return;
+    errand->model_status = status;
+    errand->model_error = error[0] ? error : NULL;
 }
 
 static void take_answer(struct turn *turn, const struct answer *answer)
@@ -256,7 +259,7 @@ static void on_reply(const struct ai_reply *reply, void *arg)
     turn->call = NULL;
     count_usage(turn, reply);
     if (reply->status == AI_ANSWERED)
-        note_status(turn, AI_ANSWERED);
+        note_status(turn, AI_ANSWERED, "");
     if (reply->status == AI_ANSWERED && check(turn, reply->content, false, &answer, &err) == 0) {
         take_answer(turn, &answer);
         struct str finding = finding_of(turn, &answer, "model", "complete");
@@ -268,6 +271,6 @@ static void on_reply(const struct ai_reply *reply, void *arg)
     bool unusable = reply->status == AI_ANSWERED || reply->status == AI_MALFORMED;
     if (unusable && turn->tries < TRIES_MAX && turn_ask_model(turn))
         return;
-    note_status(turn, unusable ? AI_MALFORMED : reply->status);
+    note_status(turn, unusable ? AI_MALFORMED : reply->status, reply->error);
     turn_offline(turn, unusable ? "not_evaluable" : ai_status_name(reply->status));
 }

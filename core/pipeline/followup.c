@@ -476,6 +476,7 @@ void followup_state(const struct followup *f, struct followup_state *state)
         .eta_ns = atomic_load(&f->eta_ns),
         .has_model = f->has_model,
         .breaker = breaker_state_name((enum breaker_state)atomic_load(&f->breaker_state)),
+        .last_error = atomic_load(&f->last_error),
         .over_budget = atomic_load(&f->over_budget),
         .done = atomic_load(&f->done),
         .failed = atomic_load(&f->failed),

@@ -57,7 +57,8 @@ struct followup_state {
     uint64_t looks; /* threats to be triaged again, or just being */
     int64_t eta_ns; /* until what waits for a model is done; -1 unknown */
     bool has_model;
-    const char *breaker; /* "closed", "open", "half_open" */
+    const char *breaker;    /* "closed", "open", "half_open" */
+    const char *last_error; /* why the last analysis by a model failed; NULL when it did not */
     bool over_budget;
     uint64_t done, failed, cached, retried, escalated;
 };

@@ -148,6 +148,8 @@ static void note_failure(struct threat *threat, const struct errand *errand)
     threat_extra_get(threat->extra, STR("analysis"), &analysis);
     buf_put(&noted, analysis);
     threat_extra_put_text(&noted, "model_status", str_from(ai_status_name(errand->model_status)));
+    if (errand->model_error)
+        threat_extra_put_text(&noted, "model_error", str_from(errand->model_error));
     threat_put_extra(threat, "analysis", buf_str(&noted));
     buf_free(&noted);
 }
@@ -214,6 +216,8 @@ static void count(struct followup *f, const struct errand *errand)
         atomic_fetch_add(&f->cached, 1);
     if (errand->stage != JOB_MODEL)
         return;
+    if (errand->asked_model)
+        atomic_store(&f->last_error, outage ? errand->model_error : NULL);
     if (!errand->asked_model)
         breaker_abandoned(&f->breaker);
     else if (outage)

@@ -57,6 +57,7 @@ struct followup {
     _Atomic uint64_t queued[STAGES], working[STAGES], looks, done, failed, cached, retried, escalated;
     _Atomic int64_t eta_ns;
     _Atomic int breaker_state;
+    _Atomic(const char *) last_error; /* a constant; NULL: the last analysis by a model was answered */
     atomic_bool over_budget;
 };
 

@@ -8,7 +8,7 @@
 
 #include "app/ai_options.h"
 
-#define MAX_ARGS 8
+#define MAX_ARGS 9
 
 /* As `serve` would be started with these arguments. */
 static int options_of(char **args, struct settings *settings, struct ai_settings *ai, struct err *err)
@@ -109,9 +109,10 @@ static void all_of_it_reaches_the_pipeline(void **state)
     struct settings settings = {0};
     struct ai_settings ai;
     struct err err;
-    char *args[] = {(char *)"--ai-url=http://127.0.0.1:1/v1",
+    char *args[] = {(char *)"--ai-url=https://127.0.0.1:1/v1",
                     (char *)"--ai-model=small",
                     (char *)"--ai-key-file=/k",
+                    (char *)"--ai-ca-file=/ca.pem",
                     (char *)"--ai-concurrency=3",
                     (char *)"--ai-rule-tokens-day=70",
                     (char *)"--ai-agent-tokens-day=80",
@@ -119,13 +120,28 @@ static void all_of_it_reaches_the_pipeline(void **state)
                     NULL};
     (void)state;
     assert_int_equal(options_of(args, &settings, &ai, &err), 0);
-    assert_string_equal(ai.url, "http://127.0.0.1:1/v1");
+    assert_string_equal(ai.url, "https://127.0.0.1:1/v1");
     assert_string_equal(ai.model, "small");
     assert_string_equal(ai.key_file, "/k");
+    assert_string_equal(ai.ca_file, "/ca.pem");
     assert_int_equal(ai.concurrency, 3);
     assert_int_equal(ai.rule_tokens_day, 70);
     assert_int_equal(ai.agent_tokens_day, 80);
     assert_string_equal(ai.personal_fields, "user.email, user.full_name");
+    config_release(settings_table, settings_count, &settings);
+}
+
+static void a_ca_file_is_of_no_use_over_http(void **state)
+{
+    struct settings settings = {0};
+    struct ai_settings ai;
+    struct err err;
+    char *args[] = {(char *)"--ai-url=HTTP://127.0.0.1:1/v1", (char *)"--ai-model=small",
+                    (char *)"--ai-ca-file=/ca.pem", NULL};
+    (void)state;
+    assert_int_equal(options_of(args, &settings, &ai, &err), -1);
+    assert_int_equal(err.code, ERR_INVALID);
+    assert_non_null(strstr(err_text(&err), "https://"));
     config_release(settings_table, settings_count, &settings);
 }
 
@@ -136,6 +152,7 @@ int main(void)
         cmocka_unit_test(money_is_counted_in_millionths),
         cmocka_unit_test(what_is_not_right_is_named),
         cmocka_unit_test(all_of_it_reaches_the_pipeline),
+        cmocka_unit_test(a_ca_file_is_of_no_use_over_http),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -240,6 +240,7 @@ static void out_of_order(struct desk_model *model, const char *agent, unsigned t
     if (atomic_load(&outages) <= 0)
         return;
     reply->status = AI_FAILED;
+    reply->error = "the host refuses the connection";
     reply->content = STR("");
 }
 
@@ -314,6 +315,8 @@ static void an_outage_without_end_ends(void **state)
     desk_settle(&d);
     desk_expect(&d, id, "analysis.provider", "\"rules\"");
     desk_expect(&d, id, "analysis.model_status", "\"failed\"");
+    desk_expect(&d, id, "analysis.model_error", "\"the host refuses the connection\"");
+    assert_string_equal(desk_state(&d).last_error, "the host refuses the connection");
     desk_expect(&d, id, "requires_human_review", "true");
     desk_expect(&d, id, "severity", "\"LOW\"");
     assert_int_equal(desk_asked(&d.model), 5 * 6);
