@@ -3,6 +3,11 @@
 /* How long is a unit: a VM instruction, a step of the matcher. */
 #define NS_PER_UNIT    10
 #define COUNT_INTERVAL 1000
+/* Single instructions can be slow (comparing long texts): so much more CPU time than was counted ends it,
+ * too. Far from what an honest call needs, also under sanitizers, so that counting decides all other cases.
+ */
+#define SLOW_TIMES 10
+#define SLOW_NS    (2 * NS_PER_S)
 
 /* Whose call this thread is in: what the signal handler looks at. */
 static _Thread_local struct lua_runtime *volatile running;
@@ -59,10 +64,19 @@ void lua_budget_charge(lua_State *L, size_t units)
         lua_budget_die(L);
 }
 
+static int64_t slowest(const struct lua_budget *budget)
+{
+    int64_t allowed = (int64_t)budget->limit * NS_PER_UNIT * SLOW_TIMES;
+    return allowed > SLOW_NS ? allowed : SLOW_NS;
+}
+
 static void count_hook(lua_State *L, lua_Debug *ar)
 {
+    struct lua_budget *budget = &lua_runtime_of(L)->budget;
+    bool is_slow = clock_thread_cpu() - budget->cpu_began > slowest(budget);
+
     (void)ar;
-    lua_budget_charge(L, COUNT_INTERVAL);
+    lua_budget_charge(L, is_slow ? (size_t)budget->limit + 1 : COUNT_INTERVAL);
 }
 
 void lua_budget_enter(struct lua_runtime *runtime, lua_State *co, int64_t budget_ns)
@@ -80,6 +94,7 @@ void lua_budget_enter(struct lua_runtime *runtime, lua_State *co, int64_t budget
         running = runtime;
         watchdog_enter(watchdog, budget_ns);
     } else {
+        budget->cpu_began = clock_thread_cpu();
         lua_sethook(co, count_hook, LUA_MASKCOUNT, COUNT_INTERVAL);
     }
 }

@@ -42,6 +42,7 @@ struct lua_budget {
     volatile sig_atomic_t kill;
     bool counting;         /* by instructions, no watchdog */
     uint64_t spent, limit; /* units of 10 ns: VM instructions, steps of our own loops */
+    int64_t cpu_began;     /* of counting */
 };
 
 struct lua_scheduler;

@@ -12,6 +12,9 @@
 #define TREE_BYTES_MAX ((size_t)256 << 20) /* bytes of all files */
 #define TREE_FILES_MAX 20000
 #define TREE_DEPTH_MAX 16
+/* What folders hold in all, also what is no file of rules: reading ends soon where a root is something else.
+ */
+#define TREE_ENTRIES_MAX 50000
 
 enum tree_kind { TREE_RULES, TREE_PLUGINS };
 
@@ -27,7 +30,7 @@ struct tree {
     struct arena *arena;
     VEC(struct tree_file) files; /* by (kind, root, name) once finished */
     struct report notes;
-    size_t bytes;
+    size_t bytes, entries;
     char hash[65];
 };
 

@@ -111,7 +111,8 @@ struct names {
     VEC(char *) list;
 };
 
-static int list_names(int fd, struct names *names)
+/* At most `most`, and one more where there are more. */
+static int list_names(int fd, struct names *names, size_t most)
 {
     int again = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     DIR *dir = again < 0 ? NULL : fdopendir(again);
@@ -121,7 +122,7 @@ static int list_names(int fd, struct names *names)
             close(again);
         return errnum;
     }
-    for (const struct dirent *entry; (entry = readdir(dir)) != NULL;)
+    for (const struct dirent *entry; names->list.count <= most && (entry = readdir(dir)) != NULL;)
         if (entry->d_name[0] != '.')
             vec_push(&names->list, mem_dup(entry->d_name, strlen(entry->d_name)));
     closedir(dir);
@@ -138,6 +139,18 @@ static bool data_link(int fd, char out[PATH_MAX])
     return len > 0;
 }
 
+static int count_names(const struct walk *walk, size_t count, struct err *err)
+{
+    struct tree *tree = walk->place->tree;
+    tree->entries += count;
+    return tree->entries <= TREE_ENTRIES_MAX
+               ? 0
+               : err_set(err, ERR_LIMIT,
+                         "the roots hold more than %d files and folders, up to %.*s/%.*s: name a folder that "
+                         "holds rules only",
+                         TREE_ENTRIES_MAX, STR_ARG(walk->place->shown), STR_ARG(walk->name));
+}
+
 static int walk_folder(const struct walk *walk, struct err *err)
 {
     if (walk->depth > TREE_DEPTH_MAX)
@@ -146,8 +159,8 @@ static int walk_folder(const struct walk *walk, struct err *err)
     char before[PATH_MAX], after[PATH_MAX];
     bool swapped = data_link(walk->fd, before);
     struct names names = {0};
-    int errnum = list_names(walk->fd, &names);
-    int result = errnum ? io_error(walk, walk->name, errnum, err) : 0;
+    int errnum = list_names(walk->fd, &names, TREE_ENTRIES_MAX - walk->place->tree->entries);
+    int result = errnum ? io_error(walk, walk->name, errnum, err) : count_names(walk, names.list.count, err);
     for (size_t i = 0; result == 0 && i < names.list.count; i++)
         result = take_entry(walk, names.list.items[i], err);
     if (result == 0 && swapped && (!data_link(walk->fd, after) || strcmp(before, after) != 0))

@@ -331,6 +331,19 @@ static void by_count_the_end_of_a_budget_is_always_the_same(void **state)
     assert_int_equal(f->result.status, LUA_OVERRAN);
 }
 
+/* A thousand instructions, each of which compares a million bytes: counted they are nothing. */
+static void slow_instructions_end_by_their_time(void **state)
+{
+    struct fixture *f = *state;
+    int64_t began = clock_thread_cpu();
+
+    f->call.budget_ns = 100 * NS_PER_MS;
+    assert_int_equal(
+        run(f, LUA_RETURNS_BOOL, "local a, b = ('\\0'):rep(1000000), ('\\0'):rep(999999) while a > b do end"),
+        LUA_OVERRAN);
+    assert_true(clock_thread_cpu() - began < 60 * NS_PER_S); /* by count alone it is minutes */
+}
+
 static void coroutines_are_used_again_and_memory_does_not_grow(void **state)
 {
     struct fixture *f = *state;
@@ -402,6 +415,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(what_is_returned_is_checked, start, stop),
         cmocka_unit_test_setup_teardown(a_failure_names_the_place_in_one_line, start, stop),
         cmocka_unit_test_setup_teardown(by_count_the_end_of_a_budget_is_always_the_same, start, stop),
+        cmocka_unit_test_setup_teardown(slow_instructions_end_by_their_time, start, stop),
         cmocka_unit_test_setup_teardown(coroutines_are_used_again_and_memory_does_not_grow, start, stop),
         cmocka_unit_test_setup_teardown(memory_of_a_call_is_its_own, start, stop),
         cmocka_unit_test_setup_teardown(os_time_is_the_hosts_clock, start, stop),

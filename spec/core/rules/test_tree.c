@@ -325,6 +325,31 @@ static void folders_nest_at_most_sixteen_deep(void **state)
     assert_int_equal(err.code, ERR_LIMIT);
 }
 
+/* What a root holds counts, whatever it is. */
+static void a_root_that_is_something_else_ends_soon(void **state)
+{
+    const struct scratch *s = *state;
+    char name[64];
+    struct err err = {0};
+    put(s, "rules/a.lua", "a");
+    put(s, "rules/out/0.o", "");
+    for (unsigned i = 3; i < TREE_ENTRIES_MAX; i++) { /* a.lua, out and 0.o are three */
+        snprintf(name, sizeof(name), "rules/out/%u.o", i);
+        assert_int_equal(link(at(s, "rules/out/0.o"), at(s, name)), 0);
+    }
+    put(s, "rules/.git/x.lua", "no part of it, nor counted");
+    struct tree *tree = read_ok(at(s, "rules"), "");
+    assert_int_equal(tree->files.count, 1);
+    assert_int_equal(tree->entries, TREE_ENTRIES_MAX);
+    tree_free(tree);
+    put(s, "rules/out/more.o", "");
+    assert_null(tree_read(at(s, "rules"), "", &err));
+    assert_int_equal(err.code, ERR_LIMIT);
+    assert_string_equal(err.message,
+                        "the roots hold more than 50000 files and folders, up to rules/out: name "
+                        "a folder that holds rules only");
+}
+
 /* ---- archives ---- */
 
 struct tar {
@@ -513,6 +538,7 @@ int main(void)
         TEST(the_hash_is_of_names_and_texts_alone),
         TEST(a_rule_file_has_at_most_256_kib),
         TEST(folders_nest_at_most_sixteen_deep),
+        TEST(a_root_that_is_something_else_ends_soon),
         TEST(an_archive_is_a_folder_in_its_place),
         TEST(an_archive_cannot_reach_outside_or_be_torn),
         TEST(links_in_an_archive_are_left_out_with_a_word),
