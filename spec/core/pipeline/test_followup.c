@@ -238,15 +238,6 @@ static int judge(struct writer *writer, void *arg, struct err *err)
     return followup_verdict(writer_followup(writer), threat, VERDICT_NONE, err);
 }
 
-static int reopen(struct writer *writer, void *arg, struct err *err)
-{
-    struct threat *threat = book_find(writer_book(writer), str_from(arg), err);
-    threat->status = STATUS_IN_PROGRESS;
-    threat->version++;
-    book_touch(writer_book(writer), threat);
-    return 0;
-}
-
 static int take_up(struct writer *writer, void *arg, struct err *err)
 {
     struct threat *threat = book_find(writer_book(writer), str_from(arg), err);
@@ -306,7 +297,7 @@ static void nobody_judged_it(void **state)
     assert_int_equal(desk_audited(&d, id, "threat.escalate", "lunette"), 1);
 
     /* Who takes it back has it; no look and no restart escalates it again. */
-    assert_int_equal(desk_on_writer(&d, reopen, id), ERR_NONE);
+    assert_int_equal(desk_on_writer(&d, take_up, id), ERR_NONE);
     atomic_fetch_add(&d.clock.now_ns, 20 * MINUTE);
     desk_settle(&d);
     desk_send(&d, "ana", "", NULL);
@@ -498,7 +489,7 @@ static void a_stop_leaves_nothing_behind(void **state)
         for (int i = 0; i < 10; i++) {
             snprintf(user, sizeof(user), "u%u-%d", round, i);
             desk_send(&d, user, "", id);
-            assert_int_equal(desk_on_writer(&d, reopen, id), ERR_NONE); /* a look with a background */
+            assert_int_equal(desk_on_writer(&d, take_up, id), ERR_NONE); /* a look with a background */
         }
         usleep(round * 1000); /* at whatever moment: there is no right one */
         pipeline_stop(d.pipeline, 0);
@@ -576,7 +567,7 @@ static void a_change_is_looked_at_with_its_background(void **state)
     desk_settle(&d);
     desk_expect(&d, id, "manipulation.findings.0.reason", "\"nothing to see\"");
     desk_expect(&d, id, "requires_human_review", "true");
-    assert_int_equal(desk_on_writer(&d, reopen, other), ERR_NONE);
+    assert_int_equal(desk_on_writer(&d, take_up, other), ERR_NONE);
     desk_settle(&d);
     desk_expect(&d, other, "manipulation.suspected", "false");
     desk_close(&d);

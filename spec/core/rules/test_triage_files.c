@@ -20,24 +20,6 @@
     "dry_run = function(action, threat) return { summary = 's' } end,\n" rest " }"
 #define AT "tests = { { 't', action = {}, expect = { summary = 's' } } }"
 
-struct load_case {
-    const char *name, *text, *report;
-};
-
-static bool run_case(const struct load_case *c)
-{
-    char text[4096];
-    struct report report = {0};
-    struct ruleset *set = load_texts(&(struct text_file){"rules/x.lua", c->text}, 1, &report);
-    report_text(&report, text, sizeof(text));
-    bool same = strcmp(text, c->report) == 0 && (set == NULL) == (report.errors > 0);
-    if (!same)
-        printf("%s:\n--- expected\n%s--- got\n%s", c->name, c->report, text);
-    ruleset_unref(set);
-    report_free(&report);
-    return same;
-}
-
 static const struct load_case cases[] = {
     {"a good policy", POLICY(T), ""},
     {"a bare policy", "return { name = 'severity', decide = function() end }",
@@ -146,7 +128,7 @@ static void what_is_wrong_with_a_file_is_said(void **state)
     (void)state;
     size_t different = 0;
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
-        different += !run_case(&cases[i]);
+        different += !load_case_holds(&cases[i], NULL, 0);
     assert_int_equal(different, 0);
 }
 
