@@ -7,6 +7,7 @@
 #define BEGIN_EVERY_NS  NS_PER_MS
 #define GATHER_LIMIT_NS (10 * NS_PER_S)
 #define PERSONAL_MAX    64
+#define CALLS_LEAST     1024
 
 static struct str no_object = {"{}", 2};
 
@@ -37,7 +38,10 @@ static int open_model(struct analyst *analyst, const struct ai_settings *setting
                                 .model = settings->model,
                                 .key_file = settings->key_file,
                                 .clock = analyst->options.clock};
-    struct http_fetch_options fetch = {.ca_file = settings->ca_file};
+    /* All analyses may be this worker's: a request that finds no room would look like an outage. */
+    size_t calls = (size_t)settings->concurrency * AGENT_COUNT;
+    struct http_fetch_options fetch = {.ca_file = settings->ca_file,
+                                       .max_calls = calls > CALLS_LEAST ? calls : CALLS_LEAST};
     if (settings->ca_file && settings->ca_file[0] && pem_check_certificates(settings->ca_file, err) != 0)
         return -1;
     analyst->fetch = http_fetch_new(analyst->options.loop, &fetch);
