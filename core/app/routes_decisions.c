@@ -87,7 +87,7 @@ static int decide_run(struct api_task *base, struct writer *writer, struct err *
     buf_put(&base->out, action.json);
     threat_change_made(change, writer, threat);
     if (change->approve)
-        followup_dry_run(writer_followup(writer), threat, &action);
+        followup_dry_run(writer_followup(writer), threat);
     return 0;
 }
 

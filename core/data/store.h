@@ -58,6 +58,9 @@ int store_load_members(struct store *store, const char *threat_id, struct id128 
  * `audit_before_ns`, at most `max` rows. With a threat go its members, notes, jobs and timer. */
 int store_retain(struct store *store, int64_t before_ns, int64_t audit_before_ns, size_t max, size_t *deleted,
                  struct err *err);
+/* Visits the ids of the threats that the last `max` changes were of; otherwise like store_load_jobs. */
+int store_load_changed(struct store *store, size_t max, int (*visit)(struct str id, void *arg), void *arg,
+                       struct err *err);
 /* Visits the threats marked demo, oldest first; otherwise like store_load_jobs. */
 int store_load_demo(struct store *store, int (*visit)(const struct threat *threat, void *arg), void *arg,
                     struct err *err);

@@ -99,3 +99,17 @@ out:
     store_read_leave(store);
     return more;
 }
+
+int store_load_changed(struct store *store, size_t max, int (*visit)(struct str id, void *arg), void *arg,
+                       struct err *err)
+{
+    store_read_enter(store);
+    sqlite3_stmt *rows = sql_query(&store->sql, SQL_CHANGED, err, "i", (int64_t)max);
+    int more = rows ? 1 : -1;
+    while (more == 1 && (more = sql_step(&store->sql, rows, err)) == 1)
+        more = visit(sql_text(rows, 0), arg) == 0;
+    if (rows)
+        sql_end(rows);
+    store_read_leave(store);
+    return more;
+}

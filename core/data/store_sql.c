@@ -148,6 +148,8 @@ const char *const store_sql_texts[SQL_COUNT] = {
     [SQL_CHANGE_FIRST] = "SELECT min(seq) FROM changes",
     [SQL_CHANGES] = "SELECT c.seq, c.is_new, b.packed FROM changes c CROSS JOIN bodies b ON b.seq = c.threat"
                     " WHERE c.seq > ? ORDER BY c.seq LIMIT ?",
+    [SQL_CHANGED] = "SELECT id FROM threats WHERE seq IN"
+                    " (SELECT threat FROM changes ORDER BY seq DESC LIMIT ?)",
     [SQL_MEMBER_PUT] = "INSERT OR IGNORE INTO members VALUES(?, ?)",
     [SQL_MEMBERS] = "SELECT event FROM members WHERE seq = ? LIMIT ?",
     [SQL_MEMBERS_DELETE] = "DELETE FROM members WHERE seq = ?",

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "base/id.h"
+#include "base/map.h"
 #include "data/group_table.h"
 #include "pipeline/book_entry.h"
 
@@ -35,6 +36,7 @@ struct book {
     struct book_family *coldest, *warmest;
     struct book_list urgent, folded;
     struct buf key;
+    struct map *watched; /* id -> struct buf, the threat packed; NULL: nobody watches */
 };
 
 struct book *book_new(const struct book_source *source, size_t families, const struct clock *clock)
@@ -462,7 +464,7 @@ int book_raise(struct book *book, const struct firing *firing, struct raise_resu
 
 /* ---- single threats ---- */
 
-struct threat *book_find(struct book *book, struct str id, struct err *err)
+static struct threat *find(struct book *book, struct str id, struct err *err)
 {
     struct book_entry *entry = entry_with(book, id);
     if (entry) {
@@ -487,6 +489,47 @@ struct threat *book_find(struct book *book, struct str id, struct err *err)
     }
     threat_free(threat);
     return entry ? entry->threat : NULL;
+}
+
+struct threat *book_find(struct book *book, struct str id, struct err *err)
+{
+    struct threat *threat = find(book, id, err);
+    if (threat && book->watched && !map_get(book->watched, id)) {
+        struct buf *packed = mem_zalloc(1, sizeof(*packed));
+        threat_pack(threat, packed);
+        map_put(book->watched, id, packed);
+    }
+    return threat;
+}
+
+void book_watch(struct book *book)
+{
+    INVARIANT(book->watched == NULL);
+    book->watched = map_new();
+}
+
+static void free_packed(void *value)
+{
+    buf_free(value);
+    free(value);
+}
+
+void book_settle(struct book *book, bool undo)
+{
+    struct map *watched = book->watched;
+    struct str id;
+    void *packed;
+    size_t at = 0;
+    book->watched = NULL;
+    while (undo && map_next(watched, &at, &id, &packed)) {
+        struct book_entry *entry = entry_with(book, id);
+        if (!entry)
+            continue; /* it left memory: the store has it as it was */
+        threat_free(entry->threat);
+        entry->threat = threat_unpack(buf_str(packed), NULL);
+        INVARIANT(entry->threat);
+    }
+    map_free(watched, free_packed);
 }
 
 static void drop_all(struct book *book)

@@ -73,6 +73,12 @@ struct threat *book_find(struct book *book, struct str id, struct err *err);
 /* The caller changed it (status, notes, …; `version` is the caller's to count): it is dirty and urgent. */
 void book_touch(struct book *book, struct threat *threat);
 
+/* From now on each threat that book_find gives is remembered as it is, until book_settle; `undo`: those are
+ * as they were again, other objects with nothing of what was done to them since. For a transaction that may
+ * fail: nobody may see, and no later one store, what it did not keep. */
+void book_watch(struct book *book);
+void book_settle(struct book *book, bool undo);
+
 /* What must be stored. A change is urgent (new, re-anchored, touched) or a fold, which may wait. */
 struct book_change {
     struct threat *threat;

@@ -8,6 +8,8 @@
 #include "pipeline/worker_errand.h"
 
 #define LOOKS_AT_ONCE 256   /* triages again */
+#define LOOKS_A_TURN  512   /* threats that are asked whether they need one: each may have to be read */
+#define LEFT_MOST     10000 /* changes of an earlier process that may not have been looked at */
 #define GROWN_TIMES   4     /* a threat so many times as large is analysed again */
 #define TOKENS_GUESS  12000 /* of an analysis, before one was seen */
 
@@ -56,6 +58,13 @@ static int queue_stored(const struct store_job *job, void *arg)
     return 0;
 }
 
+static int look_at_left(struct str id, void *arg)
+{
+    struct followup *f = arg;
+    map_put(f->again, id, f);
+    return 0;
+}
+
 struct followup *followup_new(struct writer *writer, const struct ai_settings *settings, struct err *err)
 {
     struct followup *f = mem_zalloc(1, sizeof(*f));
@@ -69,10 +78,13 @@ struct followup *followup_new(struct writer *writer, const struct ai_settings *s
     f->capacity = f->settings.queue_capacity ? f->settings.queue_capacity : AI_QUEUE_CAPACITY;
     f->busy = map_new();
     f->again = map_new();
+    f->approved = map_new();
+    f->trying = map_new();
     for (unsigned i = 0; i < STAGES; i++)
         f->queues[i] = ai_queue_new(f->capacity);
     breaker_init(&f->breaker, 0, f->settings.breaker_open_ns, 0);
-    if (open_budget(f, err) == 0 && store_load_jobs(f->store, queue_stored, f, err) == 0)
+    if (open_budget(f, err) == 0 && store_load_jobs(f->store, queue_stored, f, err) == 0 &&
+        store_load_changed(f->store, LEFT_MOST, look_at_left, f, err) == 0)
         return f;
     followup_free(f);
     return NULL;
@@ -102,6 +114,8 @@ void followup_free(struct followup *f)
     verdict_news_free(f->news);
     map_free(f->busy, NULL);
     map_free(f->again, NULL);
+    map_free(f->approved, NULL);
+    map_free(f->trying, NULL);
     budget_free(f->budget);
     free(f);
 }
@@ -213,6 +227,15 @@ static bool has_job(const struct followup *f, const struct threat *threat)
            ai_queue_has(f->queues[JOB_MODEL], id);
 }
 
+/* How large it was when it was analysed last, also where older findings stand (followup_apply.c). */
+static bool analysed_events(const struct threat *threat, int64_t *events)
+{
+    struct str analysis;
+    return threat_extra_get(threat->extra, STR("analysis"), &analysis) &&
+           (followup_number(analysis, "newer", "event_count", events) ||
+            followup_number(threat->extra, "analysis", "event_count", events));
+}
+
 /* One analysis per threat; one that has grown a lot since gets another, of what is new. */
 static int store_job(struct followup *f, const struct threat *threat, struct err *err)
 {
@@ -220,7 +243,7 @@ static int store_job(struct followup *f, const struct threat *threat, struct err
     struct store_job job = followup_job(f, threat, JOB_FINDINGS);
     if (has_job(f, threat))
         return 0;
-    if (followup_number(threat->extra, "analysis", "event_count", &analysed)) {
+    if (analysed_events(threat, &analysed)) {
         if (threat->status == STATUS_RESOLVED || threat->event_count < (uint64_t)analysed * GROWN_TIMES)
             return 0;
         if (followup_number(threat->extra, "analysis", "evidence_until", &until) && until > 0)
@@ -286,45 +309,107 @@ int followup_verdict(struct followup *f, const struct threat *threat, enum threa
     return 0;
 }
 
+/* ---- dry runs ---- */
+
+struct trial {
+    struct followup *f;
+    const struct threat *threat;
+    bool is_full;
+};
+
+static struct str trial_name(const char *threat_id, struct str action_id, struct buf *out)
+{
+    buf_clear(out);
+    buf_printf(out, "%s ", threat_id);
+    buf_put(out, action_id);
+    return buf_str(out);
+}
+
+static void try_action(const struct plan_action *action, void *arg)
+{
+    struct trial *trial = arg;
+    struct followup *f = trial->f;
+    struct buf name = BUF_EMPTY;
+    bool busy = map_get(f->trying, trial_name(trial->threat->id, action->id, &name)) != NULL;
+    struct errand *errand = busy ? NULL : errand_new(f->writer, ERRAND_DRY_RUN, trial->threat);
+    trial->is_full |= !busy && errand == NULL;
+    if (errand) {
+        errand->action_type = arena_dup(errand->arena, action->type);
+        errand->action_id = arena_dup(errand->arena, action->id);
+        errand->action = arena_dup(errand->arena, action->json);
+        followup_expect(errand);
+        vec_push(&f->outgoing, errand);
+        map_put(f->trying, buf_str(&name), f);
+    }
+    buf_free(&name);
+}
+
+/* False: there is no room for all of them now. */
+static bool try_actions(struct followup *f, struct threat *threat)
+{
+    struct trial trial = {.f = f, .threat = threat};
+    plan_each_untried(threat, try_action, &trial);
+    return !trial.is_full;
+}
+
+void followup_dry_run(struct followup *f, const struct threat *threat)
+{
+    map_put(f->approved, str_from(threat->id), f);
+}
+
+static void try_approved(struct followup *f)
+{
+    struct str id;
+    void *unused;
+    size_t at = 0;
+    while (map_next(f->approved, &at, &id, &unused)) {
+        struct err err = {0};
+        struct threat *threat = book_find(writer_book(f->writer), id, &err);
+        if (threat ? !try_actions(f, threat) : err.code != ERR_NOT_FOUND)
+            map_put(f->again, id, f);
+    }
+    map_free(f->approved, NULL);
+    f->approved = map_new();
+}
+
 /* ---- triage again ---- */
+
+static bool triage_again(struct followup *f, const struct threat *threat)
+{
+    struct errand *errand = f->looking < LOOKS_AT_ONCE ? errand_new(f->writer, ERRAND_TRIAGE, threat) : NULL;
+    if (errand == NULL)
+        return false;
+    f->looking++;
+    followup_expect(errand);
+    vec_push(&f->outgoing, errand);
+    return true;
+}
+
+/* Whether the threat has all that it needs now. */
+static bool look(struct followup *f, struct str id)
+{
+    struct err err = {0};
+    struct threat *threat = book_find(writer_book(f->writer), id, &err);
+    if (threat == NULL)
+        return err.code == ERR_NOT_FOUND;
+    bool tried = try_actions(f, threat);
+    return (!is_watched(threat) || is_triaged(threat) || triage_again(f, threat)) && tried;
+}
 
 static void look_again(struct followup *f, int64_t mono)
 {
     struct str id;
     void *unused;
-    size_t at = 0;
+    size_t at = 0, asked = 0;
     if (mono - f->looked_at < f->every_ns)
         return;
     f->looked_at = mono;
     struct map *again = f->again;
     f->again = map_new();
-    while (map_next(again, &at, &id, &unused)) {
-        struct err err = {0};
-        struct threat *threat = book_find(writer_book(f->writer), id, &err);
-        struct errand *errand = threat && f->looking < LOOKS_AT_ONCE
-                                    ? errand_new(f->writer, ERRAND_TRIAGE, threat)
-                                    : NULL;
-        if (errand) {
-            f->looking++;
-            followup_expect(errand);
-            vec_push(&f->outgoing, errand);
-        } else if (threat || err.code != ERR_NOT_FOUND) {
+    while (map_next(again, &at, &id, &unused))
+        if (f->looking >= LOOKS_AT_ONCE || asked++ >= LOOKS_A_TURN || !look(f, id))
             map_put(f->again, id, f);
-        }
-    }
     map_free(again, NULL);
-}
-
-void followup_dry_run(struct followup *f, const struct threat *threat, const struct plan_action *action)
-{
-    struct errand *errand = errand_new(f->writer, ERRAND_DRY_RUN, threat);
-    if (errand == NULL)
-        return;
-    errand->action_type = arena_dup(errand->arena, action->type);
-    errand->action_id = arena_dup(errand->arena, action->id);
-    errand->action = arena_dup(errand->arena, action->json);
-    followup_expect(errand);
-    vec_push(&f->outgoing, errand);
 }
 
 static void show_state(struct followup *f)
@@ -345,9 +430,18 @@ static void show_state(struct followup *f)
 
 /* ---- handing out ---- */
 
+/* Whether one of the first `count` is for the worker: what comes later must not overtake it. */
+static bool is_waiting(const struct followup *f, const struct worker *worker, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (f->unsent.items[i].worker == worker)
+            return true;
+    return false;
+}
+
 static void send(struct followup *f, struct mail *mail, struct worker *worker)
 {
-    if (!worker_post(worker, mail))
+    if (is_waiting(f, worker, f->unsent.count) || !worker_post(worker, mail))
         vec_push(&f->unsent, ((struct mail_to){worker, mail}));
 }
 
@@ -361,9 +455,11 @@ static void send_errand(struct followup *f, struct errand *errand)
 static void send_unsent(struct followup *f)
 {
     size_t kept = 0;
-    for (size_t i = 0; i < f->unsent.count; i++)
-        if (!worker_post(f->unsent.items[i].worker, f->unsent.items[i].mail))
-            f->unsent.items[kept++] = f->unsent.items[i];
+    for (size_t i = 0; i < f->unsent.count; i++) {
+        struct mail_to one = f->unsent.items[i];
+        if (is_waiting(f, one.worker, kept) || !worker_post(one.worker, one.mail))
+            f->unsent.items[kept++] = one;
+    }
     f->unsent.count = kept;
 }
 
@@ -409,6 +505,7 @@ void followup_committed(struct followup *f)
     }
     verdict_news_free(f->news);
     f->news = NULL;
+    try_approved(f);
     send_all(f);
     show_state(f);
 }
@@ -428,8 +525,12 @@ static void queue_deferred(struct followup *f, const char *threat_id)
 
 void followup_free_place(struct followup *f, const struct errand *errand)
 {
+    struct buf name = BUF_EMPTY;
     if (errand->kind == ERRAND_TRIAGE)
         f->looking--;
+    if (errand->kind == ERRAND_DRY_RUN)
+        map_take(f->trying, trial_name(errand->threat->id, errand->action_id, &name));
+    buf_free(&name);
     if (errand->kind != ERRAND_ANALYSIS)
         return;
     f->in_work[errand->stage]--;
@@ -461,6 +562,8 @@ void followup_rolled_back(struct followup *f)
     f->claimed.count = f->put.count = 0;
     verdict_news_free(f->news);
     f->news = NULL;
+    map_free(f->approved, NULL);
+    f->approved = map_new();
 }
 
 /* ---- any thread ---- */

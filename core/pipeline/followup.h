@@ -15,7 +15,8 @@
 struct followup;
 struct worker;
 
-/* Reads the jobs that an earlier process left. `settings` NULL: no model. */
+/* Takes up what an earlier process left: its jobs, and what changed last and may not have been looked at.
+ * `settings` NULL: no model. */
 struct followup *followup_new(struct writer *writer, const struct ai_settings *settings, struct err *err);
 void followup_free(struct followup *followup); /* NULL is fine */
 
@@ -40,9 +41,8 @@ int followup_verdict(struct followup *followup, const struct threat *threat, enu
                      struct err *err);
 /* Analyse the threat anew. */
 int followup_analyse(struct followup *followup, const struct threat *threat, struct err *err);
-/* An action was approved: see what it would do. */
-void followup_dry_run(struct followup *followup, const struct threat *threat,
-                      const struct plan_action *action);
+/* An action was approved: once that is stored, see what it would do. */
+void followup_dry_run(struct followup *followup, const struct threat *threat);
 
 /* ---- for the control thread ---- */
 

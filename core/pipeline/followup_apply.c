@@ -154,9 +154,56 @@ static void note_failure(struct threat *threat, const struct errand *errand)
     buf_free(&noted);
 }
 
+/* ---- whose findings stand ---- */
+
+static bool is_by_model(struct str object)
+{
+    struct str provider;
+    return threat_extra_get(object, STR("provider"), &provider) && str_is(provider, "\"model\"");
+}
+
+/* A finding by a model goes for one by a model only: what the agents' own rules say of a threat that has
+ * grown is no reason to forget what a model found. */
+static void put_agents(struct threat *threat, struct str agents)
+{
+    struct buf merged = BUF_EMPTY;
+    struct str before, old, now;
+    buf_put(&merged, agents);
+    for (unsigned i = 0; i < AGENT_COORDINATOR; i++) {
+        struct str name = str_from(agent_names[i]);
+        bool replaces = threat_extra_get(agents, name, &now) && is_by_model(now);
+        if (!replaces && threat_extra_get(threat->extra, STR("agent_analyses"), &before) &&
+            threat_extra_get(before, name, &old) && is_by_model(old))
+            threat_extra_put(&merged, agent_names[i], old);
+    }
+    threat_put_extra(threat, "agent_analyses", buf_str(&merged));
+    buf_free(&merged);
+}
+
+/* The one that stands says what came after it and did not replace it. */
+static void put_analysis(struct threat *threat, struct str analysis, bool replaces)
+{
+    struct buf noted = BUF_EMPTY;
+    struct str before;
+    if (!threat_extra_get(threat->extra, STR("analysis"), &before)) {
+        threat_put_extra(threat, "analysis", analysis);
+        return;
+    }
+    if (replaces && (is_by_model(analysis) || !is_by_model(before))) {
+        threat_put_extra(threat, "analysis", analysis);
+        return;
+    }
+    buf_put(&noted, before);
+    threat_extra_put(&noted, "newer", analysis);
+    threat_put_extra(threat, "analysis", buf_str(&noted));
+    buf_free(&noted);
+}
+
 static struct ai_effect effect_of(const struct threat *threat, struct errand *errand)
 {
     struct str raised;
+    if (errand->failure)
+        return (struct ai_effect){.severity = threat->severity, .review = true, .reason = errand->failure};
     struct ai_standing standing = {threat->severity, threat->floor,
                                    threat_extra_get(threat->extra, STR("severity_raised"), &raised)};
     if (!errand->asked_coordinator && !errand->cached) /* nobody judged: findings, nothing else */
@@ -178,8 +225,10 @@ static int apply(struct followup *f, struct errand *errand, struct threat *threa
                     STR("threat.analysis"), str_from(threat->id), STR("{}"), err) != 0)
         return -1;
     if (effect.add_findings) {
-        threat_put_extra(threat, "agent_analyses", errand->agent_analyses);
-        threat_put_extra(threat, "analysis", errand->analysis);
+        put_agents(threat, errand->agent_analyses);
+        put_analysis(threat, errand->analysis, true);
+    } else if (errand->failure) {
+        put_analysis(threat, errand->analysis, false);
     } else {
         note_failure(threat, errand);
     }
@@ -303,9 +352,9 @@ static void task_done(struct writer_task *task)
     settle(f, errand);
     if (task->err.code != ERR_NONE) {
         LOG_ERR(LOG_WARN, "followup.failed", &task->err);
-        if (errand->kind == ERRAND_TRIAGE)
+        if (errand->kind != ERRAND_ANALYSIS)
             followup_again(f, errand->threat->id);
-        else if (errand->kind == ERRAND_ANALYSIS)
+        else
             followup_requeue(f, errand);
     }
     errand_free(errand);

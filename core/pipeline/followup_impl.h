@@ -44,14 +44,16 @@ struct followup {
     int64_t mean_tokens; /* of an analysis by a model */
     int64_t held_until;  /* model jobs wait for a budget; 0: they do not */
 
-    VEC(struct store_job) put;     /* in this transaction */
-    VEC(struct errand *) claimed;  /* in this transaction, to be handed out */
-    VEC(struct errand *) outgoing; /* need no transaction */
-    struct verdict_news *news;     /* of this transaction */
-    VEC(struct mail_to) unsent;    /* for a box that was full */
+    VEC(struct store_job) put;    /* in this transaction */
+    VEC(struct errand *) claimed; /* in this transaction, to be handed out */
+    struct map *approved;         /* in this transaction: ids of threats with an action to be tried -> this */
+    struct verdict_news *news;    /* of this transaction */
+    VEC(struct errand *) outgoing; /* what they follow from is stored */
+    VEC(struct mail_to) unsent;    /* for a box that was full, in the order of each worker */
 
-    struct map *again; /* threat ids to be triaged again -> this */
-    unsigned looking;  /* triages under way */
+    struct map *again;  /* ids of threats to be looked at again -> this */
+    struct map *trying; /* "threat action" of dry runs under way -> this */
+    unsigned looking;   /* triages under way */
     int64_t looked_at, timers_at;
 
     _Atomic uint64_t queued[STAGES], working[STAGES], looks, done, failed, cached, retried, escalated;

@@ -81,29 +81,57 @@ static void keep_text(struct threat *threat, const struct json *object, const ch
     *out = threat_keep(threat, text);
 }
 
+static void take(struct threat *threat, const struct json *item, struct plan_action *action)
+{
+    struct buf json = BUF_EMPTY;
+    json_print(item, &json);
+    keep_text(threat, item, "id", &action->id);
+    keep_text(threat, item, "type", &action->type);
+    keep_text(threat, item, "target", &action->target);
+    keep_text(threat, item, "status", &action->status);
+    action->json = threat_keep(threat, buf_str(&json));
+    buf_free(&json);
+}
+
+static struct json *plan_of(const struct threat *threat)
+{
+    struct str text;
+    return threat_extra_get(threat->extra, STR("response_plan"), &text) ? view_parse(text) : NULL;
+}
+
 static bool find(struct threat *threat, struct str id, struct plan_action *action)
 {
-    struct str text, other;
-    if (!threat_extra_get(threat->extra, STR("response_plan"), &text))
-        return false;
-    struct json *plan = view_parse(text);
-    const struct json *item = json_kind(plan) == JSON_KIND_OBJECT ? action_at(plan, 0) : NULL;
+    struct json *plan = plan_of(threat);
+    const struct json *item = action_at(plan, 0);
+    struct str other;
     bool found = false;
     for (size_t i = 0; item && !found; item = found ? item : action_at(plan, ++i)) {
         found = json_get_str(item, "id", &other) && str_equal(other, id);
-        if (!found)
-            continue;
-        struct buf json = BUF_EMPTY;
-        json_print(item, &json);
-        keep_text(threat, item, "id", &action->id);
-        keep_text(threat, item, "type", &action->type);
-        keep_text(threat, item, "target", &action->target);
-        keep_text(threat, item, "status", &action->status);
-        action->json = threat_keep(threat, buf_str(&json));
-        buf_free(&json);
+        if (found)
+            take(threat, item, action);
     }
     json_free(plan);
     return found;
+}
+
+void plan_each_untried(struct threat *threat, void (*visit)(const struct plan_action *action, void *arg),
+                       void *arg)
+{
+    static const char approved[] = "\"status\":\"approved\"";
+    if (!memmem(threat->extra.ptr, threat->extra.len, approved, sizeof(approved) - 1))
+        return; /* nearly all */
+    struct json *plan = plan_of(threat);
+    const struct json *item = action_at(plan, 0);
+    struct str status;
+    for (size_t i = 0; item; item = action_at(plan, ++i)) {
+        struct plan_action action;
+        if (!json_get_str(item, "status", &status) || !str_is(status, "approved") ||
+            json_get(item, "dry_run"))
+            continue;
+        take(threat, item, &action);
+        visit(&action, arg);
+    }
+    json_free(plan);
 }
 
 /* ---- deciding ---- */

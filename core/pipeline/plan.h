@@ -20,6 +20,10 @@ struct plan_decision {
  * from the threat. ERR_NOT_FOUND: no such action; ERR_CONFLICT: it was decided already. */
 int plan_decide(struct threat *threat, struct str action_id, const struct plan_decision *decision,
                 struct plan_action *action, struct err *err);
+/* Visits the approved actions of which no dry run has said anything yet; what it is given borrows from the
+ * threat. */
+void plan_each_untried(struct threat *threat, void (*visit)(const struct plan_action *action, void *arg),
+                       void *arg);
 /* Notes what the dry run of an approved action said: `outcome` a JSON object, or "" and why it failed. -1: it
  * is no longer there. */
 int plan_note_outcome(struct threat *threat, struct str action_id, struct str outcome, const char *reason);

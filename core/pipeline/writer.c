@@ -231,12 +231,14 @@ static int transaction(struct writer *w, bool all, struct stored *stored, struct
 {
     if (store_begin(w->options.store, err) != 0)
         return -1;
-    if (run_tasks(w, err) == 0 && (!w->followup || followup_work(w->followup, err) == 0) &&
-        put_changes(w, all, stored, err) == 0 && put_observed(w, err) == 0 &&
-        (!all || put_facts(w, err) == 0) && store_commit(w->options.store, err) == 0)
-        return 0;
-    store_rollback(w->options.store);
-    return -1;
+    book_watch(w->book);
+    int rc = run_tasks(w, err) || (w->followup && followup_work(w->followup, err)) ||
+             put_changes(w, all, stored, err) || put_observed(w, err) || (all && put_facts(w, err)) ||
+             store_commit(w->options.store, err);
+    if (rc)
+        store_rollback(w->options.store);
+    book_settle(w->book, rc != 0);
+    return rc ? -1 : 0;
 }
 
 static void commit(struct writer *w, bool all)
