@@ -55,6 +55,7 @@ an_analyst_works() {
   expect note "$(as analyst POST "/api/threats/$id/notes" "${JSON[@]}" -d '{"text":"seen"}')" 201
   expect patch "$(as analyst PATCH "/api/threats/$id" "${JSON[@]}" -H 'If-Match: *' -d '{"assignee":"ann"}')" 200
   expect reload "$(as analyst POST /api/rules/reload)" 403
+  expect "reload by acme's admin" "$(as acme-admin POST /api/rules/reload)" 403
   expect "reload by admin" "$(as admin POST /api/rules/reload)" 200
 }
 check "e2e: an analyst works on threats, an admin reloads" an_analyst_works
@@ -173,6 +174,25 @@ a_session_is_a_cookie() {
 }
 check "e2e: a token buys a browser a cookie, which cannot be changed" a_session_is_a_cookie
 server_stop
+
+# The demo, for all and for one customer.
+RULES=$TOP/rules
+server_start --token-file "$WORK/tokens" --demo
+demo_threats() { read_as acme '/api/threats?limit=100' | jq 'map(select(.demo)) | length'; }
+resets_are_for_all_customers() {
+  expect "trigger by acme's admin" "$(as acme-admin POST /api/threats/trigger "${JSON[@]}" -d '{"scenario":"bot_attack"}')" 200
+  wait_for eval '[ "$(demo_threats)" -gt 0 ]'
+  local made
+  made=$(demo_threats)
+  expect "reset by another customer's admin" "$(as other-admin POST /api/demo/reset)" 403
+  expect "reset by acme's admin" "$(as acme-admin POST /api/demo/reset)" 403
+  expect "what is left" "$(demo_threats)" "$made"
+  expect "reset by an admin" "$(as admin POST /api/demo/reset)" 200
+  expect "what is left then" "$(demo_threats)" 0
+}
+check "e2e: nobody who is bound to a customer resets the demo of all" resets_are_for_all_customers
+server_stop
+RULES=$TOP/spec/e2e/rules
 
 # Without a token file: everyone on this machine is admin, but no web page is.
 server_start
