@@ -200,7 +200,12 @@ void route_events(struct http_request *request, void *context)
 
 void route_events_source(struct http_request *request, void *context)
 {
-    ingest(request, context, http_param(request, "source"), false);
+    struct str source = http_param(request, "source");
+    /* What is the demo's is forgotten with it: only the demo itself says so. */
+    if (str_is(source, "demo"))
+        http_problem(request, 404, "no source is called \"demo\"");
+    else
+        ingest(request, context, source, false);
 }
 
 void route_ingest_wazuh(struct http_request *request, void *context)

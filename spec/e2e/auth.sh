@@ -191,6 +191,16 @@ resets_are_for_all_customers() {
   expect "what is left then" "$(demo_threats)" 0
 }
 check "e2e: nobody who is bound to a customer resets the demo of all" resets_are_for_all_customers
+
+demo_cannot_be_claimed() {
+  local role status
+  for role in sender admin; do
+    status=$(as "$role" POST /api/events/demo "${JSON[@]}" -d "$EVENT")
+    expect "the source demo by $role" "$status" 404
+  done
+  expect "what is demo data" "$(demo_threats)" 0
+}
+check "e2e: nobody can send events as the demo's" demo_cannot_be_claimed
 server_stop
 RULES=$TOP/spec/e2e/rules
 
