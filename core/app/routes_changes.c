@@ -50,6 +50,16 @@ static int count_verdict(const struct threat_change *change, struct writer *writ
     return change->has_verdict && followup ? followup_verdict(followup, threat, was, err) : 0;
 }
 
+/* A timer that came while the threat was resolved is gone. */
+static int time_again(struct writer *writer, const struct threat *threat, enum threat_status was,
+                      struct err *err)
+{
+    struct followup *followup = writer_followup(writer);
+    bool waits = threat->verdict == VERDICT_NONE &&
+                 (threat->status == STATUS_NEW || threat->status == STATUS_IN_PROGRESS);
+    return was == STATUS_RESOLVED && waits && followup ? followup_set_timer(followup, threat, err) : 0;
+}
+
 static int patch_run(struct api_task *base, struct writer *writer, struct err *err)
 {
     struct threat_change *change = (struct threat_change *)base;
@@ -58,7 +68,8 @@ static int patch_run(struct api_task *base, struct writer *writer, struct err *e
         return -1;
     const struct threat before = *threat;
     apply(change, threat);
-    if (count_verdict(change, writer, threat, before.verdict, err) != 0) {
+    if (count_verdict(change, writer, threat, before.verdict, err) != 0 ||
+        time_again(writer, threat, before.status, err) != 0) {
         *threat = before; /* what is stored and what is remembered are never two things */
         return -1;
     }

@@ -39,6 +39,8 @@ void followup_close(struct followup *followup);
 /* An analyst's verdict went from `was` to what the threat says now. */
 int followup_verdict(struct followup *followup, const struct threat *threat, enum threat_verdict was,
                      struct err *err);
+/* The threat is to escalate, by its plan, reckoned from its beginning: also where that has passed already. */
+int followup_set_timer(struct followup *followup, const struct threat *threat, struct err *err);
 /* Analyse the threat anew. */
 int followup_analyse(struct followup *followup, const struct threat *threat, struct err *err);
 /* An action was approved: once that is stored, see what it would do. */

@@ -72,8 +72,6 @@ void followup_refill(struct followup *f, enum job_stage stage);
 struct store_job followup_job(const struct followup *f, const struct threat *threat, enum job_stage stage);
 /* An integer in a member of a threat's extra. */
 bool followup_number(struct str extra, const char *member, const char *key, int64_t *out);
-/* From the threat's beginning, by its plan. */
-int followup_set_timer(struct followup *f, const struct threat *threat, struct err *err);
 /* The errand is over: its place is free. */
 void followup_free_place(struct followup *f, const struct errand *errand);
 /* Its job goes back to the queue, as it was before it was claimed. */

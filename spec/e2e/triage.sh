@@ -250,6 +250,31 @@ hostile_decisions_change_nothing() {
 }
 check "e2e: ids, bodies and versions that are not right decide nothing" hostile_decisions_change_nothing
 
+# ---- time ----
+
+sqlite() { # sqlite QUERY: its first value, empty where there is none
+  python3 -c 'import sqlite3, sys
+with sqlite3.connect(sys.argv[1], timeout=20) as db: print(*(db.execute(sys.argv[2]).fetchone() or [])[:1])' "$DATA/lunette.db" "$1"
+}
+timer_of() { sqlite "select timers.at from timers join threats using (seq) where threats.id = '$1'"; }
+has_no_timer() { [ -z "$(timer_of "$1")" ]; }
+REOPENED=$(settled e2e-single ivan) JUDGED=$(settled e2e-single jana) TIMER=$(timer_of "$REOPENED")
+for id in "$REOPENED" "$JUDGED"; do patch "$id" '{"status":"resolved"}' >"$WORK/patched"; done
+server_stop
+sqlite "update timers set at = 1 where seq in (select seq from threats where id in ('$REOPENED', '$JUDGED'))"
+server_start
+a_reopened_threat_escalates() {
+  for id in "$REOPENED" "$JUDGED"; do
+    wait_for has_no_timer "$id"
+    get "/api/threats/$id" | jq -e '.status == "resolved"'
+  done
+  expect reopen "$(patch "$REOPENED" '{"status":"in_progress","reopen":true}')" 200
+  expect "its timer, as it was" "$(timer_of "$REOPENED")" "$TIMER"
+  expect "reopen and judge" "$(patch "$JUDGED" '{"status":"in_progress","reopen":true,"verdict":"true_positive","reason":"r"}')" 200
+  expect "the timer of a judged one" "$(timer_of "$JUDGED")" ''
+}
+check "e2e: a threat whose time came while it was resolved escalates once it is reopened" a_reopened_threat_escalates
+
 # ---- lists ----
 
 put_list() { # put_list NAME VERSION BODY: the answer and the status
