@@ -13,6 +13,8 @@ struct checking {
     const struct answer_options *options;
     struct answer *answer;
     struct buf *out;
+    size_t claims_left, other_left; /* bytes */
+    size_t *left;                   /* the one of the two that is drawn on */
 };
 
 const char *answer_verdict_name(enum answer_verdict verdict)
@@ -61,6 +63,32 @@ static void put_text(struct checking *checking, struct str text)
     buf_free(&clean);
 }
 
+/* What a value takes without what is in it: as printed, with a comma and a bracket or quotes. */
+static size_t cost_of_text(struct str text)
+{
+    size_t cost = 3;
+    for (size_t i = 0; i < text.len && i < ANSWER_TEXT_MAX; i++)
+        cost += text.ptr[i] == '"' || text.ptr[i] == '\\' || (unsigned char)text.ptr[i] < 0x20 ? 2 : 1;
+    return cost;
+}
+
+static size_t cost_of(const struct json *value)
+{
+    struct str text;
+    return json_as_str(value, &text) ? cost_of_text(text) : 32;
+}
+
+/* Whether there is still room for it. */
+static bool draw(struct checking *checking, size_t cost)
+{
+    bool fits = cost <= *checking->left;
+    if (fits)
+        *checking->left -= cost;
+    else
+        checking->answer->dropped.other++;
+    return fits;
+}
+
 static void put_comma(struct buf *out)
 {
     char last = out->len ? out->ptr[out->len - 1] : '{';
@@ -75,6 +103,8 @@ static void put_clean_list(struct checking *checking, const struct json *list, s
     size_t count = json_count(list);
     buf_putc(checking->out, '[');
     for (size_t i = 0; i < count && i < most; i++) {
+        if (!draw(checking, cost_of(json_item(list, i))))
+            continue;
         put_comma(checking->out);
         put_clean(checking, json_item(list, i), ANSWER_LIST_MAX, depth + 1);
     }
@@ -94,6 +124,8 @@ static void put_clean_object(struct checking *checking, const struct json *objec
             checking->answer->dropped.other++;
             continue;
         }
+        if (!draw(checking, cost_of_text(key) + cost_of(value)))
+            continue;
         put_comma(checking->out);
         put_text(checking, key);
         buf_putc(checking->out, ':');
@@ -207,7 +239,8 @@ static void put_claim(struct checking *checking, struct str text, const struct c
     }
     buf_putc(out, ']');
     for (void *at = NULL; json_next(claim, &at, &key, &value);) {
-        if (str_is(key, "text") || str_is(key, "evidence") || key.len > 64)
+        if (str_is(key, "text") || str_is(key, "evidence") || key.len > 64 ||
+            !draw(checking, cost_of_text(key) + cost_of(value)))
             continue;
         put_comma(out);
         put_text(checking, key);
@@ -215,6 +248,17 @@ static void put_claim(struct checking *checking, struct str text, const struct c
         put_clean(checking, value, ANSWER_LIST_MAX, 2);
     }
     buf_putc(out, '}');
+}
+
+static bool draw_claim(struct checking *checking, struct str text, const struct citations *citations)
+{
+    size_t cost = cost_of_text(text) + sizeof "{\"text\":,\"evidence\":[]}";
+    for (size_t i = 0; i < citations->count; i++)
+        cost += cost_of_text(citations->ids[i]);
+    if (cost > checking->claims_left)
+        return false;
+    checking->claims_left -= cost;
+    return true;
 }
 
 static void check_claim(struct checking *checking, const struct json *claim)
@@ -236,6 +280,8 @@ static void check_claim(struct checking *checking, const struct json *claim)
         answer->dropped.citations = dropped; /* counted once, as the claim */
     } else if (text.len > CLAIM_MAX || !quotes_stand(checking->options->evidence, &citations, text)) {
         answer->dropped.claims_quote++;
+    } else if (!draw_claim(checking, text, &citations)) {
+        answer->dropped.claims_excess++;
     } else {
         put_claim(checking, text, &citations, claim);
         answer->claims++;
@@ -244,6 +290,7 @@ static void check_claim(struct checking *checking, const struct json *claim)
 
 static void put_claims(struct checking *checking, const struct json *claims)
 {
+    checking->left = &checking->claims_left;
     buf_putc(checking->out, '[');
     size_t count = json_count(claims);
     for (size_t i = 0; i < count && i < EXAMINED_MAX; i++)
@@ -251,6 +298,7 @@ static void put_claims(struct checking *checking, const struct json *claims)
     if (count > EXAMINED_MAX)
         checking->answer->dropped.claims_excess += (unsigned)(count - EXAMINED_MAX);
     buf_putc(checking->out, ']');
+    checking->left = &checking->other_left;
 }
 
 /* ---- techniques, recommendations ---- */
@@ -287,7 +335,7 @@ static void put_techniques(struct checking *checking, const struct json *list)
             checking->answer->dropped.mitre++;
             continue;
         }
-        if (came_before(list, i, id))
+        if (came_before(list, i, id) || !draw(checking, cost_of(item)))
             continue;
         put_comma(checking->out);
         put_clean(checking, item, ANSWER_LIST_MAX, 2);
@@ -352,6 +400,15 @@ static int check_heads(const struct json *root, const struct answer_options *opt
     return 0;
 }
 
+/* What the threat is decided by, always short. */
+static bool is_head(struct str key, const struct json *value)
+{
+    return json_count(value) == 0 &&
+           (str_is(key, "verdict") || str_is(key, "confidence") || str_is(key, "severity_suggestion") ||
+            str_is(key, "injection_suspected")) &&
+           cost_of(value) <= 64;
+}
+
 static void put_member(struct checking *checking, struct str key, const struct json *value)
 {
     struct buf *out = checking->out;
@@ -362,6 +419,8 @@ static void put_member(struct checking *checking, struct str key, const struct j
         checking->answer->dropped.other++;
         return;
     }
+    if (!is_head(key, value) && !str_is(key, "claims") && !draw(checking, cost_of_text(key) + cost_of(value)))
+        return;
     put_comma(out);
     put_text(checking, key);
     buf_putc(out, ':');
@@ -393,7 +452,12 @@ static void put_answer(struct checking *checking, const struct json *root)
 static int check_parsed(const struct json *root, const struct answer_options *options, struct answer *answer,
                         struct err *err)
 {
-    struct checking checking = {options, answer, &answer->json};
+    struct checking checking = {.options = options,
+                                .answer = answer,
+                                .out = &answer->json,
+                                .claims_left = ANSWER_CLAIMS_BYTES,
+                                .other_left = ANSWER_OTHER_BYTES};
+    checking.left = &checking.other_left;
     struct err inner = {0};
     if (json_kind(root) != JSON_KIND_OBJECT)
         return err_set(err, ERR_INVALID, "the answer is no JSON object");

@@ -16,6 +16,10 @@
 #define ANSWER_MITRE_MAX           10
 #define ANSWER_LIST_MAX            20 /* any other list */
 #define ANSWER_QUOTE_MIN           4  /* shorter quotes are just words */
+/* Bytes of what is kept: five findings together are still what a callback takes. */
+#define ANSWER_CLAIMS_BYTES (24 << 10) /* all claims */
+#define ANSWER_OTHER_BYTES  (16 << 10) /* all the rest but verdict, confidence and suggestion */
+#define ANSWER_JSON_MAX     (41 << 10) /* the whole */
 
 enum answer_verdict {
     ANSWER_NO_VERDICT, /* the agent's schema has none */
@@ -55,7 +59,7 @@ struct answer {
     bool injection_suspected;
     unsigned claims; /* kept */
     struct answer_dropped dropped;
-    struct buf json; /* the cleaned object */
+    struct buf json; /* the cleaned object, at most ANSWER_JSON_MAX bytes */
 };
 
 /* 0 and *answer (answer_release frees it), or -1 and *err, whose texts hold nothing of the answer:

@@ -113,6 +113,7 @@ enum lua_status {
 };
 
 #define LUA_JSON_ARGS 4
+#define LUA_JSON_MAX  ((size_t)256 << 10) /* bytes of one text of JSON, in or out */
 struct lua_call {
     int function; /* of lua_find */
     enum lua_returns returns;

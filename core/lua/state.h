@@ -22,8 +22,7 @@
 #define lua_closethread(co, from) lua_resetthread(co) /* renamed in 5.4.6 */
 #endif
 
-#define LUA_JSON_MAX   ((size_t)256 << 10) /* of one text of JSON, in or out */
-#define LUA_STRING_MAX ((size_t)1 << 20)   /* longest string; what bounds every loop over one */
+#define LUA_STRING_MAX ((size_t)1 << 20) /* longest string; what bounds every loop over one */
 
 enum lua_kill { LUA_KILL_NONE, LUA_KILL_TIME, LUA_KILL_MEMORY, LUA_KILL_CLOSING };
 enum lua_phase { LUA_PHASE_LOAD = 1, LUA_PHASE_RUN = 2 };

@@ -7,6 +7,7 @@
 
 #define CONTEXT_MAX (16 << 10) /* bytes of what an agent gathered that a model gets */
 #define TRIES_MAX   2          /* an answer that fails its checks is asked for once more */
+#define GROWTH_MAX  (8 << 10)  /* bytes by which a finding grows when pseudonyms are put back */
 
 void analysis_evidence(struct analysis *analysis)
 {
@@ -109,26 +110,51 @@ static bool is_technique(struct str id, void *arg)
     return ruleset_technique(set, id, &name, &tactics);
 }
 
-/* Pseudonyms back to what they stand for, in each text of the value. */
-static void print_restored(const struct redact *redact, const struct json *value, struct buf *out)
+struct restoring {
+    const struct redact *redact;
+    struct buf *out;
+    size_t left;      /* of GROWTH_MAX */
+    unsigned as_sent; /* texts whose pseudonyms stay */
+};
+
+/* A pseudonym has 8 bytes, what it stands for up to 4,096: a model that repeats it must not make a finding of
+ * any size. */
+static void print_text(struct restoring *restoring, struct str text)
 {
+    struct buf restored = BUF_EMPTY, printed = BUF_EMPTY;
+    size_t start = restoring->out->len;
+    redact_restore(restoring->redact, text, &restored);
+    buf_json_string(&printed, buf_str(&restored));
+    buf_json_string(restoring->out, text);
+    size_t plain = restoring->out->len - start, growth = printed.len > plain ? printed.len - plain : 0;
+    if (growth <= restoring->left) {
+        restoring->left -= growth;
+        restoring->out->len = start;
+        buf_put(restoring->out, buf_str(&printed));
+    } else {
+        restoring->as_sent++;
+    }
+    buf_free(&restored);
+    buf_free(&printed);
+}
+
+/* Pseudonyms back to what they stand for, in each text of the value. */
+static void print_restored(struct restoring *restoring, const struct json *value)
+{
+    struct buf *out = restoring->out;
     struct str key, text;
     const struct json *member;
     void *at = NULL;
     bool first = true;
     switch (json_kind(value)) {
-    case JSON_KIND_STRING: {
-        struct buf restored = BUF_EMPTY;
+    case JSON_KIND_STRING:
         json_as_str(value, &text);
-        redact_restore(redact, text, &restored);
-        buf_json_string(out, buf_str(&restored));
-        buf_free(&restored);
+        print_text(restoring, text);
         break;
-    }
     case JSON_KIND_ARRAY:
         for (size_t i = 0; i < json_count(value); i++) {
             buf_putc(out, i ? ',' : '[');
-            print_restored(redact, json_item(value, i), out);
+            print_restored(restoring, json_item(value, i));
         }
         buf_puts(out, json_count(value) ? "]" : "[]");
         break;
@@ -139,7 +165,7 @@ static void print_restored(const struct redact *redact, const struct json *value
                 buf_putc(out, ',');
             buf_json_string(out, key);
             buf_putc(out, ':');
-            print_restored(redact, member, out);
+            print_restored(restoring, member);
         }
         buf_putc(out, '}');
         break;
@@ -155,7 +181,8 @@ static struct str finding_of(struct turn *turn, const struct answer *answer, con
     struct analysis *analysis = turn->analysis;
     struct json *json = view_parse(buf_str(&answer->json));
     struct buf finding = BUF_EMPTY, counts = BUF_EMPTY;
-    print_restored(analysis->redact, json, &finding);
+    struct restoring restoring = {analysis->redact, &finding, GROWTH_MAX, 0};
+    print_restored(&restoring, json);
     json_free(json);
     threat_extra_put_text(&finding, "provider", str_from(provider));
     threat_extra_put_text(&finding, "status", str_from(status));
@@ -163,6 +190,8 @@ static struct str finding_of(struct turn *turn, const struct answer *answer, con
         answer_dropped_print(&answer->dropped, &counts);
         threat_extra_put(&finding, "dropped", buf_str(&counts));
     }
+    if (restoring.as_sent)
+        threat_extra_put(&finding, "pseudonyms_stay", STR("true"));
     struct str kept = arena_dup(analysis->errand->arena, buf_str(&finding));
     buf_free(&finding);
     buf_free(&counts);

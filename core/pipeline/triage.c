@@ -9,7 +9,10 @@
 #include "pipeline/view.h"
 #include "rules/lists.h"
 
-#define TECHNIQUES_MOST 32 /* of a threat, from rules, events and analyses */
+#define TECHNIQUES_MOST 32                             /* of a threat, from rules, events and analyses */
+#define ANALYSIS_MAX    (32 << 10)                     /* bytes of an analysis that policies are told whole */
+#define CONTEXT_MAX     (POLICY_INPUT_MAX - (8 << 10)) /* bytes; what is beyond, a policy goes without */
+#define TOLD_MAX        64                             /* bytes of a name that an analysis brings */
 
 struct triage {
     struct ruleset *set; /* referenced */
@@ -188,26 +191,81 @@ static void put_profile(struct run *run)
     buf_put(&run->context, json);
 }
 
+static void put_technique_ids(struct buf *out, const struct json *list)
+{
+    struct str id;
+    size_t kept = 0;
+    buf_json_key(out, "mitre");
+    buf_putc(out, '[');
+    for (size_t i = 0; json_kind(list) == JSON_KIND_ARRAY && i < json_count(list); i++) {
+        const struct json *item = json_item(list, i);
+        if ((!json_as_str(item, &id) && !json_get_str(item, "id", &id)) || id.len > TOLD_MAX ||
+            kept == TECHNIQUES_MOST)
+            continue;
+        if (kept++)
+            buf_putc(out, ',');
+        buf_json_string(out, id);
+    }
+    buf_putc(out, ']');
+}
+
+/* Of a long one only what decides: whoever makes a model write much must not keep policies from being asked.
+ */
+static void put_analysis(struct run *run)
+{
+    struct buf *out = &run->context;
+    struct str analysis, verdict;
+    double confidence;
+    if (!threat_extra_get(run->threat->extra, STR("analysis"), &analysis))
+        return;
+    buf_json_key(out, "analysis");
+    if (analysis.len <= ANALYSIS_MAX) {
+        buf_put(out, analysis);
+        return;
+    }
+    struct json *json = view_parse(analysis);
+    buf_putc(out, '{');
+    if (json_get_str(json, "verdict", &verdict) && verdict.len <= TOLD_MAX)
+        buf_json_kstr(out, "verdict", verdict);
+    if (json_get_double(json, "confidence", &confidence))
+        buf_json_kdouble(out, "confidence", confidence);
+    put_technique_ids(out, json_get(json, "mitre"));
+    buf_putc(out, '}');
+    json_free(json);
+}
+
+/* A look whose background has no room is one without: it takes back nothing that one with it found. */
+static void put_background(struct run *run)
+{
+    if (run->background.len == 0)
+        return;
+    if (run->context.len + run->background.len > CONTEXT_MAX) {
+        run->background = STR("");
+        ask_for_review(run, "%s%s",
+                       "notes and what left the customer's machines are too long for the policies", "");
+        return;
+    }
+    buf_putc(&run->context, ',');
+    buf_put(&run->context, run->background);
+}
+
 static void begin_context(struct run *run)
 {
-    struct str analysis;
     buf_putc(&run->context, '{');
     buf_json_kdouble(&run->context, "now", (double)clock_now(run->triage->clock) / (double)NS_PER_S);
     put_profile(run);
     put_assets(run);
     put_verdicts(run);
-    if (threat_extra_get(run->threat->extra, STR("analysis"), &analysis)) {
-        buf_json_key(&run->context, "analysis");
-        buf_put(&run->context, analysis);
-    }
-    if (run->background.len) {
-        buf_putc(&run->context, ',');
-        buf_put(&run->context, run->background);
-    }
+    put_analysis(run);
+    put_background(run);
 }
 
 static void add_to_context(struct run *run, const char *key, const struct buf *value)
 {
+    if (run->context.len + value->len > CONTEXT_MAX) {
+        ask_for_review(run, "policy %s answered too much for those after it%s", key, "");
+        return;
+    }
     buf_json_key(&run->context, key);
     buf_put(&run->context, buf_str(value));
 }

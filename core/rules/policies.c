@@ -10,6 +10,8 @@
 
 #define NO_FUNCTION (-1)
 
+_Static_assert(POLICY_INPUT_MAX == LUA_JSON_MAX, "what policies take is what a callback takes");
+
 struct policy_health {
     struct health policies[POLICY_COUNT];
 };
@@ -114,6 +116,10 @@ int policies_decide(struct policies *policies, const struct policy_call *call, s
     }
     if (policy_suspended(policies->options.health, call->kind, clock_now(policies->options.clock))) {
         snprintf(reason, POLICY_REASON, "decide is suspended after repeated failures");
+        return -1;
+    }
+    if (call->threat.len > POLICY_INPUT_MAX || call->context.len > POLICY_INPUT_MAX) {
+        snprintf(reason, POLICY_REASON, "what it is to be told is larger than %zu bytes", POLICY_INPUT_MAX);
         return -1;
     }
     struct rule_run run = {.runtime = policies->runtime,

@@ -7,7 +7,8 @@
 
 #include "rules/ruleset.h"
 
-#define POLICY_REASON 320 /* bytes of a reason, its NUL among them */
+#define POLICY_REASON    320                 /* bytes of a reason, its NUL among them */
+#define POLICY_INPUT_MAX ((size_t)256 << 10) /* bytes of a threat, and of a context */
 
 /* Shared by all threads of one ruleset: failures and suspensions (atomics inside). */
 struct policy_health;
@@ -43,7 +44,8 @@ struct policy_call {
 };
 /* decide(threat, context), within 20 ms of CPU time. 0: *json is what it returned, an object or an array
  * (empty: "{}"). -1: there is no such policy, it failed, it gave nil, or it is suspended: `reason` is one
- * line for a person. */
+ * line for a person. What is larger than POLICY_INPUT_MAX fails, too, and is no failure of the policy: it
+ * is not counted. */
 int policies_decide(struct policies *policies, const struct policy_call *call, struct str *json,
                     char reason[POLICY_REASON]);
 

@@ -324,6 +324,61 @@ static void caps_hold_on_both_sides(void **state)
     }
 }
 
+static void put_contradictions(struct buf *content, int count, int size)
+{
+    buf_puts(content, ",\"contradictions\":[");
+    for (int i = 0; i < count; i++) {
+        buf_printf(content, "%s{\"between\":[", i ? "," : "");
+        for (int k = 0; k < count; k++)
+            buf_printf(content, "%s\"%0*d\"", k ? "," : "", size, k);
+        buf_puts(content, "]}");
+    }
+    buf_putc(content, ']');
+}
+
+static void put_claims(struct buf *content, int count, int size)
+{
+    buf_puts(content, ",\"claims\":[");
+    for (int i = 0; i < count; i++)
+        buf_printf(content, "%s{\"text\":\"%0*d\",\"evidence\":[\"E1\"],\"kind\":\"fact\"}", i ? "," : "",
+                   size, i);
+    buf_putc(content, ']');
+}
+
+/* However much a model writes: what it judged stands, the claims stand, the rest is cut to what has room. */
+static void a_long_answer_is_cut_and_a_usual_one_is_not(void **state)
+{
+    static const struct {
+        int contradictions, size, claims, claim_size;
+        bool cut;
+    } cases[] = {
+        {20, 1024, 20, 1024, true},
+        {20, 1, 20, 1024, false},
+        {3, 1024, 20, 500, false},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct buf content = BUF_EMPTY;
+        struct answer answer;
+        struct str text;
+        buf_putc(&content, '{');
+        put_contradictions(&content, cases[i].contradictions, cases[i].size);
+        put_claims(&content, cases[i].claims, cases[i].claim_size);
+        buf_puts(&content, "," HEAD ",\"severity_suggestion\":\"high\",\"mitre\":[\"T1110\"]}");
+        content.ptr[1] = ' '; /* the first comma */
+        assert_int_equal(check(*state, content.ptr, &answer, NULL), 0);
+        assert_true(answer.json.len <= ANSWER_JSON_MAX);
+        assert_int_equal(answer.claims, cases[i].claims);
+        assert_int_equal(answer_dropped_total(&answer.dropped) > 0, cases[i].cut);
+        struct json *json = parsed(answer.json.ptr);
+        assert_true(json_get_str(json, "verdict", &text) && str_is(text, "suspicious"));
+        assert_true(json_get_str(json, "severity_suggestion", &text) && str_is(text, "high"));
+        assert_int_equal(json_count(json_get(json, "claims")), cases[i].claims);
+        json_free(json);
+        answer_release(&answer);
+        buf_free(&content);
+    }
+}
+
 static void suspected_injection_is_a_boolean_or_an_object(void **state)
 {
     static const struct {
@@ -431,6 +486,7 @@ int main(void)
         cmocka_unit_test(claims_that_do_not_stand_are_dropped_and_counted),
         cmocka_unit_test(unknown_techniques_and_repeated_ones_go),
         cmocka_unit_test(caps_hold_on_both_sides),
+        cmocka_unit_test(a_long_answer_is_cut_and_a_usual_one_is_not),
         cmocka_unit_test(suspected_injection_is_a_boolean_or_an_object),
         cmocka_unit_test(texts_lose_what_is_not_seen_and_deep_things_end),
         cmocka_unit_test(offline_answers_need_no_claim),

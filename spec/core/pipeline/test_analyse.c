@@ -408,6 +408,52 @@ static void identical_evidence_is_answered_once_for_each_customer(void **state)
     desk_close(&d);
 }
 
+/* ---- pseudonyms ---- */
+
+static void repeats_pseudonyms(struct desk_model *model, const char *agent, unsigned turn,
+                               struct ai_reply *reply)
+{
+    static char text[4096];
+    size_t len = 0;
+    desk_answer(model, agent, turn, reply);
+    if (strcmp(agent, "coordinator") != 0)
+        return;
+    len += (size_t)snprintf(text, sizeof(text),
+                            "{\"claims\":[{\"text\":\"t\",\"evidence\":[\"E1\"]}],\"verdict\":\"malicious\","
+                            "\"confidence\":0.9,\"summary\":\"of [USER_1]\",\"long\":\"");
+    for (int i = 0; i < 100; i++)
+        len += (size_t)snprintf(text + len, sizeof(text) - len, "[USER_1]");
+    snprintf(text + len, sizeof(text) - len, "\"}");
+    reply->content = str_from(text);
+}
+
+/* A pseudonym is short, what it stands for is not: a finding does not grow beyond its bounds by them. */
+static void pseudonyms_come_back_while_there_is_room(void **state)
+{
+    char id[UUID_TEXT], user[601], summary[640];
+    (void)state;
+    OPEN(d, true, AGENTS);
+    d.model.answer = repeats_pseudonyms;
+    d.settings.personal_fields = "user.name";
+    desk_start(&d);
+    desk_send(&d, "anastasia", "", id);
+    desk_settle(&d);
+    desk_expect(&d, id, "analysis.summary", "\"of anastasia\"");
+    desk_expect(&d, id, "analysis.pseudonyms_stay", "(none)");
+    memset(user, 'u', sizeof(user) - 1);
+    user[sizeof(user) - 1] = '\0';
+    desk_send(&d, user, "", id);
+    desk_settle(&d);
+    snprintf(summary, sizeof(summary), "\"of %s\"", user);
+    desk_expect(&d, id, "analysis.provider", "\"model\"");
+    desk_expect(&d, id, "analysis.summary", summary);
+    desk_expect(&d, id, "analysis.pseudonyms_stay", "true");
+    char *analysis = desk_text(&d, id, "analysis");
+    assert_true(strlen(analysis) < 50 << 10);
+    free(analysis);
+    desk_close(&d);
+}
+
 /* ---- what agents ask ---- */
 
 static void agents_see_their_own_customer_only(void **state)
@@ -485,6 +531,7 @@ int main(void)
         cmocka_unit_test(what_is_over_the_budget_waits_for_the_next_day),
         cmocka_unit_test(an_agent_over_its_budget_does_without_the_model),
         cmocka_unit_test(identical_evidence_is_answered_once_for_each_customer),
+        cmocka_unit_test(pseudonyms_come_back_while_there_is_room),
         cmocka_unit_test(agents_see_their_own_customer_only),
         cmocka_unit_test(a_gather_that_never_returns_is_cut_off),
         cmocka_unit_test(agents_that_fail_say_so),
