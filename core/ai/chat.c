@@ -289,6 +289,16 @@ static int authorization_of(const struct chat *chat, struct buf *out, struct err
     return 0;
 }
 
+static void not_sent(struct ai_call *call, const struct err *err)
+{
+    if (err->code == ERR_BUSY) {
+        end_soon(call, AI_FAILED, "the request cannot be sent: too many are in flight");
+        return;
+    }
+    LOG_ERR(LOG_WARN, "ai.not_sent", err);
+    end_soon(call, AI_FAILED, "the request cannot be sent: it is no valid request");
+}
+
 static void attempt(struct ai_call *call)
 {
     struct buf authorization = BUF_EMPTY;
@@ -306,7 +316,7 @@ static void attempt(struct ai_call *call)
     if (call->request)
         call->attempts++;
     else
-        end_soon(call, AI_FAILED, "the request cannot be sent: too many are in flight");
+        not_sent(call, &err);
 }
 
 static void on_pause_over(void *arg)

@@ -422,6 +422,31 @@ static void addresses_that_are_none_are_refused(void **state)
 
 /* ---- many, and cancelling ---- */
 
+static void more_than_may_be_in_flight_says_so(void **state)
+{
+    struct world *world = *state;
+    static const struct step good = {0};
+    struct http_fetch_options one = {.max_calls = 1};
+    char url[64];
+    snprintf(url, sizeof url, "http://127.0.0.1:%d/v1", world->peer.port);
+    struct chat_options options = {.url = url, .model = "m"};
+    world->steps = &good, world->step_count = 1;
+    world->done = 0, world->wanted = 1;
+    world->loop = loop_new();
+    world->fetch = http_fetch_new(world->loop, &one);
+    struct provider *provider = chat_new(world->fetch, world->loop, &options, NULL);
+    struct ai_call *first = provider_ask(provider, &prompt, done, world);
+    provider_ask(provider, &prompt, done, world);
+    run(world); /* the second is answered first: nothing was sent */
+    assert_int_equal(world->reply.attempts, 0);
+    assert_int_equal(world->reply.status, AI_FAILED);
+    assert_non_null(strstr(world->error, "too many are in flight"));
+    provider_cancel(provider, first);
+    provider_free(provider);
+    http_fetch_free(world->fetch);
+    loop_free(world->loop);
+}
+
 static void fifty_questions_at_once_and_a_part_of_them_cancelled(void **state)
 {
     struct world *world = *state;
@@ -523,6 +548,7 @@ int main(void)
         story(a_key_of_4_kib_is_the_largest),
         story(a_key_lost_while_running_fails_without_asking),
         story(addresses_that_are_none_are_refused),
+        story(more_than_may_be_in_flight_says_so),
         story(fifty_questions_at_once_and_a_part_of_them_cancelled),
         story(the_scripted_provider_answers_on_the_loop),
     };
