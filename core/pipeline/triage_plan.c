@@ -7,7 +7,8 @@
 #define PATH_MAX_ENTRIES 10
 #define PARAMETERS_MAX   8
 #define TEXT_MAX         512
-#define DEFAULT_SLA      240 /* minutes */
+#define DEFAULT_SLA      240                /* minutes */
+#define EXACT_MAX        9007199254740992.0 /* the whole numbers that a double tells apart */
 
 /* ---- targets ---- */
 
@@ -61,10 +62,12 @@ struct plan_draft {
     struct arena *texts;
 };
 
-/* The same for the same action in every run, so that a decision finds it again. */
-static struct str action_id(struct plan_draft *draft, struct str type, struct str target)
+/* The same for the same action in every run, so that a decision finds it again; another where a parameter is
+ * another, so that nobody decides about values that they have not read. */
+static struct str action_id(struct plan_draft *draft, struct str type, struct str target,
+                            struct str parameters)
 {
-    struct id128 hash = hash_id((struct str[]){type, target}, 2);
+    struct id128 hash = hash_id((struct str[]){type, target, parameters}, str_is(parameters, "{}") ? 2 : 3);
     char id[13];
     id_hex(hash.bytes, 6, id);
     return arena_dup(draft->texts, str_from(id));
@@ -107,59 +110,101 @@ static void keep_action(struct plan_draft *draft, struct str id, const struct bu
     vec_push(&draft->actions, arena_dup(draft->texts, buf_str(json)));
 }
 
+struct parameter {
+    struct str name;
+    const struct json *value;
+};
+
+static int by_name(const void *left, const void *right)
+{
+    struct str a = ((const struct parameter *)left)->name, b = ((const struct parameter *)right)->name;
+    int order = memcmp(a.ptr, b.ptr, a.len < b.len ? a.len : b.len);
+    return order ? order : (a.len > b.len) - (a.len < b.len);
+}
+
+static bool is_plain(struct str name, const struct json *value)
+{
+    struct str text;
+    return json_kind(value) != JSON_KIND_ARRAY && json_kind(value) != JSON_KIND_OBJECT &&
+           name.len <= TEXT_MAX && (!json_as_str(value, &text) || text.len <= TEXT_MAX);
+}
+
+/* A whole number is the same however it was reckoned: 30.0 is 30. */
+static void put_value(const struct json *value, struct buf *out)
+{
+    double number;
+    bool whole = json_kind(value) == JSON_KIND_DOUBLE && json_as_double(value, &number) &&
+                 number >= -EXACT_MAX && number <= EXACT_MAX && (double)(int64_t)number == number;
+    if (whole)
+        buf_printf(out, "%lld", (long long)number);
+    else
+        json_print(value, out);
+}
+
+/* By name, so that the same parameters are the same text: the id is made of it. */
 static void put_parameters(const struct json *action, struct buf *out)
 {
-    const struct json *parameters = json_get(action, "parameters"), *value;
-    struct str key, text;
+    VEC(struct parameter) plain = {0};
+    struct parameter one;
     void *at = NULL;
-    size_t count = 0;
-    buf_json_key(out, "parameters");
+    while (json_next(json_get(action, "parameters"), &at, &one.name, &one.value))
+        if (is_plain(one.name, one.value))
+            vec_push(&plain, one);
+    if (plain.count)
+        qsort(plain.items, plain.count, sizeof(*plain.items), by_name);
     buf_putc(out, '{');
-    while (count < PARAMETERS_MAX && json_next(parameters, &at, &key, &value)) {
-        bool plain = json_kind(value) != JSON_KIND_ARRAY && json_kind(value) != JSON_KIND_OBJECT;
-        if (!plain || key.len > TEXT_MAX || (json_as_str(value, &text) && text.len > TEXT_MAX))
-            continue;
-        if (count++)
+    for (size_t i = 0; i < plain.count && i < PARAMETERS_MAX; i++) {
+        if (i)
             buf_putc(out, ',');
-        buf_json_string(out, key);
+        buf_json_string(out, plain.items[i].name);
         buf_putc(out, ':');
-        json_print(value, out);
+        put_value(plain.items[i].value, out);
     }
+    buf_putc(out, '}');
+    vec_free(&plain);
+}
+
+static void put_planned(const struct json *action, struct str id, struct str parameters, struct buf *out)
+{
+    struct str type = STR(""), target = STR(""), reason = STR("");
+    bool approval = true;
+    json_get_str(action, "type", &type);
+    json_get_str(action, "target", &target);
+    json_get_str(action, "reason", &reason);
+    json_get_bool(action, "requires_approval", &approval);
+    buf_putc(out, '{');
+    buf_json_kstr(out, "id", id);
+    buf_json_kstr(out, "type", type);
+    buf_json_kstr(out, "target", target);
+    buf_json_key(out, "parameters");
+    buf_put(out, parameters);
+    buf_json_kstr(out, "reason", (struct str){reason.ptr, reason.len > TEXT_MAX ? 0 : reason.len});
+    buf_json_kbool(out, "requires_approval", approval);
+    buf_json_kstr(out, "status", STR("planned"));
     buf_putc(out, '}');
 }
 
 static int add_action(struct plan_draft *draft, const struct json *action, struct err *err)
 {
-    struct str type, target = STR(""), reason = STR("");
-    bool approval = true;
+    struct str type, target = STR("");
     if (!json_get_str(action, "type", &type) || type.len == 0 || type.len > 64)
         return err_set(err, ERR_INVALID, "an action needs a \"type\" of 1 to 64 bytes");
     json_get_str(action, "target", &target);
-    json_get_str(action, "reason", &reason);
-    json_get_bool(action, "requires_approval", &approval);
     if (target.len && !was_seen(draft->subject->threat, target)) {
         draft->subject->dropped++;
         return 0;
     }
-    struct str id = action_id(draft, type, target);
-    if (has_id(draft, id))
-        return 0;
+    struct buf parameters = BUF_EMPTY, out = BUF_EMPTY;
+    put_parameters(action, &parameters);
+    struct str id = action_id(draft, type, target, buf_str(&parameters));
     const struct json *before = decided(draft, id);
-    struct buf out = BUF_EMPTY;
-    if (before) {
+    if (before)
         json_print(before, &out);
-    } else {
-        buf_putc(&out, '{');
-        buf_json_kstr(&out, "id", id);
-        buf_json_kstr(&out, "type", type);
-        buf_json_kstr(&out, "target", target);
-        put_parameters(action, &out);
-        buf_json_kstr(&out, "reason", (struct str){reason.ptr, reason.len > TEXT_MAX ? 0 : reason.len});
-        buf_json_kbool(&out, "requires_approval", approval);
-        buf_json_kstr(&out, "status", STR("planned"));
-        buf_putc(&out, '}');
-    }
-    keep_action(draft, id, &out);
+    else
+        put_planned(action, id, buf_str(&parameters), &out);
+    if (!has_id(draft, id))
+        keep_action(draft, id, &out);
+    buf_free(&parameters);
     buf_free(&out);
     return 0;
 }

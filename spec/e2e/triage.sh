@@ -209,6 +209,27 @@ what_was_approved_stays() {
 }
 check "e2e: what was approved stays as it was, whatever the plan becomes" what_was_approved_stays
 
+what_nobody_read_is_not_approved() {
+  local id old new path verb
+  id=$(settled e2e-single lena)
+  old=$(action "$id" 0) path=/api/threats/$id/actions
+  cp "$RULES/response.lua" "$WORK/response.lua"
+  sed -i 's/minutes = 30/minutes = 99/' "$RULES/response.lua"
+  expect reload "$(status_of POST /api/rules/reload)" 200
+  status_of POST "/api/threats/$id/notes" "${JSON[@]}" -d '{"text":"look again"}' >/dev/null
+  wait_for is_planned_anew "$id"
+  new=$(action "$id" 0)
+  [ "$old" != "$new" ]
+  for verb in approve reject; do
+    expect "$verb what it was" "$(status_of POST "$path/$old/$verb" "${ANY[@]}")" 404
+  done
+  get "/api/threats/$id" | jq -e '[.response_plan.primary_action] + .response_plan.secondary_actions | all(.status == "planned")'
+  request POST "$path/$new/approve" "${ANY[@]}" | head -n -1 | jq -e '.status == "approved" and .parameters.minutes == 99'
+  mv "$WORK/response.lua" "$RULES/response.lua"
+  expect "reload back" "$(status_of POST /api/rules/reload)" 200
+}
+check "e2e: an action whose parameters changed is another: the old id decides nothing" what_nobody_read_is_not_approved
+
 actions_are_rejected() {
   local id path
   id=$(settled e2e-single emil)

@@ -317,15 +317,24 @@ static void what_was_decided_stays(void **state)
                        "60},\"status\":\"approved\",\"decided_by\":\"bo\"}");
     buf_printf(&before, "{\"primary_action\":%s,\"secondary_actions\":[]}", decided.ptr);
 
-    /* The same action with other parameters: what was approved is what stays. */
-    struct json *again = plan_of(
-        threat,
-        PLAN("[{\"type\":\"notify\"},{\"type\":\"disable_user\",\"target\":\"user.name:ana\",\"parameters\":"
-             "{\"minutes\":999}}]"),
-        before.ptr, NULL);
+    /* The same again: what was approved is what stands. */
+    struct json *again = plan_of(threat,
+                                 PLAN("[{\"type\":\"notify\"}," PLANNED("disable_user", "user.name:ana") "]"),
+                                 before.ptr, NULL);
     char *kept = text_of(json_item(json_get(again, "secondary_actions"), 0));
     assert_string_equal(kept, decided.ptr);
     assert_int_equal(json_count(json_get(again, "secondary_actions")), 1);
+    free(kept);
+    json_free(again);
+
+    /* With other parameters it is another action, which nobody has decided; what was approved stays. */
+    again = plan_of(threat,
+                    PLAN("[{\"type\":\"disable_user\",\"target\":\"user.name:ana\",\"parameters\":"
+                         "{\"minutes\":999}}]"),
+                    before.ptr, NULL);
+    check_member(json_get(again, "primary_action"), "status", "planned");
+    kept = text_of(json_item(json_get(again, "secondary_actions"), 0));
+    assert_string_equal(kept, decided.ptr);
     free(kept);
     json_free(again);
 
@@ -372,6 +381,55 @@ static void an_action_stands_once_with_the_same_id_in_every_run(void **state)
     threat_free(threat);
 }
 
+/* Of the only action of a plan, whose parameters these are. */
+static void id_with(struct threat *threat, const char *parameters, char id[13])
+{
+    struct buf answer = BUF_EMPTY;
+    struct str text = STR("");
+    buf_printf(&answer, PLAN("[{\"type\":\"block_ip\",\"target\":\"user.name:ana\"%s}]"), parameters);
+    struct json *plan = plan_of(threat, answer.ptr, "", NULL);
+    assert_true(json_get_str(json_get(plan, "primary_action"), "id", &text));
+    assert_int_equal(text.len, 12);
+    memcpy(id, text.ptr, 12);
+    id[12] = '\0';
+    json_free(plan);
+    buf_free(&answer);
+}
+
+static void the_id_is_of_the_parameters_too(void **state)
+{
+    static const char *const none[] = {"", ",\"parameters\":{}", ",\"parameters\":[]",
+                                       ",\"parameters\":{\"deep\":[1]}", ",\"reason\":\"another\""};
+    static const char *const same[] = {
+        ",\"parameters\":{\"minutes\":60,\"why\":\"x\"}", ",\"parameters\":{\"why\":\"x\",\"minutes\":60.0}",
+        ",\"parameters\":{\"deep\":{},\"minutes\":6e1,\"why\":\"x\"},\"reason\":\"r\""};
+    static const char *const others[] = {
+        ",\"parameters\":{\"minutes\":60}", ",\"parameters\":{\"minutes\":10080,\"why\":\"x\"}",
+        ",\"parameters\":{\"minutes\":\"60\",\"why\":\"x\"}",
+        ",\"parameters\":{\"minutes\":60.5,\"why\":\"x\"}", ",\"parameters\":{\"minute\":60,\"why\":\"x\"}"};
+    struct threat *threat = a_threat();
+    char plain[13], with[13], other[13];
+    (void)state;
+    struct id128 hash = hash_id((struct str[]){STR("block_ip"), STR("user.name:ana")}, 2);
+    id_hex(hash.bytes, 6, plain);
+    for (size_t i = 0; i < sizeof(none) / sizeof(none[0]); i++) {
+        id_with(threat, none[i], other);
+        assert_string_equal(other, plain);
+    }
+    id_with(threat, same[0], with);
+    assert_string_not_equal(with, plain);
+    for (size_t i = 0; i < sizeof(same) / sizeof(same[0]); i++) {
+        id_with(threat, same[i], other);
+        assert_string_equal(other, with);
+    }
+    for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
+        id_with(threat, others[i], other);
+        assert_string_not_equal(other, with);
+        assert_string_not_equal(other, plain);
+    }
+    threat_free(threat);
+}
+
 static void the_escalation_path_is_texts(void **state)
 {
     struct threat *threat = a_threat();
@@ -400,6 +458,7 @@ int main(void)
         cmocka_unit_test(parameters_are_plain_and_small),
         cmocka_unit_test(what_was_decided_stays),
         cmocka_unit_test(an_action_stands_once_with_the_same_id_in_every_run),
+        cmocka_unit_test(the_id_is_of_the_parameters_too),
         cmocka_unit_test(the_escalation_path_is_texts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
