@@ -155,8 +155,9 @@ int plan_decide(struct threat *threat, struct str action_id, const struct plan_d
         return err_set(err, ERR_NOT_FOUND, "the plan has no action %.*s", STR_ARG(action_id));
     if (!str_is(action->status, "planned"))
         return err_set(err, ERR_CONFLICT, "the action is %.*s already", STR_ARG(action->status));
-    change_plan(threat, &change);
-    return find(threat, action_id, action) ? 0 : -1;
+    if (!change_plan(threat, &change) || !find(threat, action_id, action))
+        return err_set(err, ERR_INTERNAL, "the plan lost its action %.*s", STR_ARG(action_id));
+    return 0;
 }
 
 struct outcome {
