@@ -294,10 +294,10 @@ static void looked_up(struct analysis *analysis, struct str json)
         begin_turns(analysis);
 }
 
-/* No agents: the job is done all the same, and says so. */
+/* No agents: the job is done all the same, and says so. What was found before stands. */
 static void without_agents(const struct analyst *analyst, struct errand *errand)
 {
-    errand->agent_analyses = no_object;
+    errand->failure = "the agents do not load";
     errand->analysis = analysis_stamped(
         analyst, errand,
         STR("{\"status\":\"failed\",\"provider\":\"rules\",\"claims\":[],\"verdict\":\"not_evaluable\","

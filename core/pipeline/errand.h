@@ -35,6 +35,7 @@ struct errand {
     struct str analysis;           /* JSON object */
     enum ai_status model_status;   /* how asking the model ended: the worst of the agents' */
     const char *model_error;       /* why, where it did not answer: a constant sentence; or NULL */
+    const char *failure;           /* why there is no analysis at all: a constant sentence; or NULL */
     bool asked_model, asked_coordinator;
     bool answered;          /* `answer` is the coordinator's, checked */
     bool cached, injection; /* injection: any agent suspects it */

@@ -323,6 +323,107 @@ static void an_outage_without_end_ends(void **state)
     desk_close(&d);
 }
 
+static void add_events(struct desk *desk, const char *user, int count)
+{
+    for (int i = 0; i < count; i++)
+        desk_send(desk, user, "", NULL);
+    desk_settle(desk);
+}
+
+/* What a model found stays when the threat grows or somebody asks again, until a model answers. */
+static void an_outage_takes_nothing_back(void **state)
+{
+    char id[UUID_TEXT];
+    (void)state;
+    OPEN(d, true, AGENTS);
+    d.model.answer = out_of_order;
+    d.settings.breaker_open_ns = NS_PER_MS;
+    atomic_store(&outages, 0);
+    desk_start(&d);
+    desk_send(&d, "ana", "", id);
+    desk_settle(&d);
+    desk_expect(&d, id, "analysis.verdict", "\"malicious\"");
+    atomic_store(&outages, 1);
+    for (int i = 0; i < 3; i++)
+        desk_send(&d, "ana", "", NULL);
+    desk_wait_says(&d, id, "analysis.newer.provider", "\"rules\"");
+    while (desk_jobs(&d).count) {
+        atomic_fetch_add(&d.clock.now_ns, 60 * NS_PER_S);
+        usleep(1000);
+    }
+    desk_settle(&d);
+    desk_expect(&d, id, "analysis.provider", "\"model\"");
+    desk_expect(&d, id, "analysis.verdict", "\"malicious\"");
+    desk_expect(&d, id, "analysis.event_count", "1");
+    desk_expect(&d, id, "analysis.evidence_until", "1");
+    desk_expect(&d, id, "analysis.newer.event_count", "4");
+    desk_expect(&d, id, "analysis.newer.verdict", "\"not_evaluable\"");
+    desk_expect(&d, id, "analysis.model_status", "\"failed\"");
+    for (unsigned i = 0; i < AGENT_COORDINATOR; i++) {
+        char path[64];
+        snprintf(path, sizeof(path), "agent_analyses.%s.provider", agent_names[i]);
+        desk_expect(&d, id, path, "\"model\"");
+    }
+    unsigned asked = desk_asked(&d.model);
+    add_events(&d, "ana", 3); /* it was looked at with four: no analysis for each event from now on */
+    assert_int_equal(desk_asked(&d.model), asked);
+    assert_int_equal(desk_audited(&d, id, "threat.analysis", "rules"), 2);
+
+    /* The model is back: it gets all that it has not seen, and its answer is the only one. */
+    pthread_mutex_lock(&d.model.lock);
+    d.model.coordinator = "{\"claims\":[],\"verdict\":\"suspicious\",\"confidence\":1}";
+    pthread_mutex_unlock(&d.model.lock);
+    atomic_store(&outages, 0);
+    add_events(&d, "ana", 9);
+    desk_expect(&d, id, "analysis.verdict", "\"suspicious\"");
+    desk_expect(&d, id, "agent_analyses.priority.provider", "\"model\"");
+    desk_expect(&d, id, "analysis.event_count", "16");
+    desk_expect(&d, id, "analysis.newer", "(none)");
+    desk_expect(&d, id, "analysis.model_status", "(none)");
+    desk_close(&d);
+}
+
+/* Six files that load one by one, and not together: each keeps twelve of the state's 64 MiB. */
+#define BIG(name)                                                                                            \
+    {                                                                                                        \
+        "rules/agents/" name ".lua",                                                                         \
+            "local keep = {} for i = 1, 12 do keep[i] = string.rep(tostring(i % 10), 1 << 20) end\n"         \
+            "return agent { name = '" name "', schema = { type = 'object' },\n"                              \
+            "tests = { { 't', threat = {}, expect = {} } },\n"                                               \
+            "offline = function() return { claims = {}, confidence = #keep / 100, verdict = "                \
+            "'not_evaluable' } end }"                                                                        \
+    }
+
+static void findings_stand_when_the_agents_do_not_load(void **state)
+{
+    static const struct text_file big[] = {DESK_RULE,         BIG("historical"), BIG("config"),
+                                           BIG("devops"),     BIG("context"),    BIG("priority"),
+                                           BIG("coordinator")};
+    char id[UUID_TEXT], other[UUID_TEXT];
+    struct err err = {0};
+    (void)state;
+    OPEN(d, true, AGENTS);
+    desk_start(&d);
+    desk_send(&d, "ana", "", id);
+    desk_settle(&d);
+    desk_expect(&d, id, "analysis.provider", "\"model\"");
+    struct ruleset *next = plant_rules(big, sizeof(big) / sizeof(big[0]));
+    if (pipeline_publish(d.pipeline, next, &err) != 0)
+        fail_msg("%s", err_text(&err));
+    ruleset_unref(next);
+    assert_int_equal(desk_on_writer(&d, analyse_again, id), ERR_NONE);
+    desk_send(&d, "bo", "", other);
+    desk_settle(&d);
+    desk_expect(&d, other, "analysis.status", "\"failed\"");
+    desk_expect(&d, other, "requires_human_review", "true");
+    desk_expect(&d, id, "analysis.verdict", "\"malicious\"");
+    desk_expect(&d, id, "analysis.newer.error", "\"the agents do not load\"");
+    desk_expect(&d, id, "agent_analyses.priority.provider", "\"model\"");
+    desk_expect(&d, id, "requires_human_review", "true");
+    assert_int_equal(desk_jobs(&d).count, 0);
+    desk_close(&d);
+}
+
 /* ---- budgets ---- */
 
 static void what_is_over_the_budget_waits_for_the_next_day(void **state)
@@ -528,6 +629,8 @@ int main(void)
         cmocka_unit_test(an_outage_delays_and_opens_the_breaker),
         cmocka_unit_test(five_outages_open_the_breaker),
         cmocka_unit_test(an_outage_without_end_ends),
+        cmocka_unit_test(an_outage_takes_nothing_back),
+        cmocka_unit_test(findings_stand_when_the_agents_do_not_load),
         cmocka_unit_test(what_is_over_the_budget_waits_for_the_next_day),
         cmocka_unit_test(an_agent_over_its_budget_does_without_the_model),
         cmocka_unit_test(identical_evidence_is_answered_once_for_each_customer),
