@@ -2,6 +2,8 @@
 -- reasons that add up to it. What is measured counts: analysts' verdicts, allow-lists, addresses. What is missing is
 -- neutral, never benign; what a stranger can write, such as a name in a user agent, never helps alone.
 local facts = require "triage.facts"
+local text, count, table_of, brief = facts.text, facts.count, facts.table, facts.brief
+local allowlist, crawler_ranges = list "allowlist", list "crawler_ranges"
 
 -- Before anything is known of a threat. Noisy types begin in the middle, clear ones below it.
 local bases = {
@@ -16,10 +18,10 @@ local function two(number)
   return math.floor(number * 100 + 0.5) / 100
 end
 
-local function counts_of(table_of)
-  local counts = facts.table(table_of)
-  local benign = facts.count(counts.false_positive) + facts.count(counts.benign_true_positive)
-  return benign, facts.count(counts.true_positive)
+local function counts_of(given)
+  local counts = table_of(given)
+  local benign = count(counts.false_positive) + count(counts.benign_true_positive)
+  return benign, count(counts.true_positive)
 end
 
 -- -1 (always real) to 1 (always nothing), drawn towards 0 while there are few verdicts.
@@ -28,21 +30,21 @@ local function leaning(benign, real)
 end
 
 local function verdict_indicators(context, add)
-  local verdicts = facts.table(context.verdicts)
+  local verdicts = table_of(context.verdicts)
   local benign, real = counts_of(verdicts.rule)
   if benign + real > 0 then
     add("verdicts_rule", leaning(benign, real) * weight_of_rule,
         string.format("analysts found %d of %d threats of this rule to be nothing", benign, benign + real))
   end
   local most, entity, of_benign, of_real = 0, nil, 0, 0
-  for name, counts in pairs(facts.table(verdicts.entities)) do
+  for name, counts in pairs(table_of(verdicts.entities)) do
     local b, r = counts_of(counts)
-    local lean = leaning(b, r)
+    local lean = b + r > 0 and leaning(b, r) or 0
     if math.abs(lean) > math.abs(most) then most, entity, of_benign, of_real = lean, name, b, r end
   end
   if entity then
     add("verdicts_entity", most * weight_of_entity,
-        string.format("of those about %s, %d of %d were nothing", facts.brief(entity, 60), of_benign,
+        string.format("of those about %s, %d of %d were nothing", brief(entity, 60), of_benign,
                       of_benign + of_real))
   end
   return benign + real + of_benign + of_real
@@ -50,10 +52,10 @@ end
 
 -- An entry counts for its customer and rule only, and until its date.
 local function holds(entry, threat, now)
-  local rule = facts.text(facts.table(threat.rule).id)
-  if facts.text(entry.customer) and entry.customer ~= threat.customer_name then return false end
-  if facts.text(entry.rule) and entry.rule ~= rule then return false end
-  local expires = facts.text(entry.expires)
+  local rule = text(table_of(threat.rule).id)
+  if text(entry.customer) and entry.customer ~= threat.customer_name then return false end
+  if text(entry.rule) and entry.rule ~= rule then return false end
+  local expires = text(entry.expires)
   if expires and expires ~= "" then
     local at = #expires == 10 and time.parse(expires .. "T23:59:59Z", "rfc3339") or nil
     return at ~= nil and now ~= nil and now <= at
@@ -62,7 +64,7 @@ local function holds(entry, threat, now)
 end
 
 local function entry_of(entity, threat, now)
-  local entry = facts.listed("allowlist", entity.text) or facts.listed("allowlist", entity.value)
+  local entry = facts.listed(allowlist, entity.text) or facts.listed(allowlist, entity.value)
   return entry and holds(entry, threat, now) and entry or nil
 end
 
@@ -81,8 +83,8 @@ local function allowed(threat, context, add)
   end
   local best = not other and by_address or by_name
   if not best then return end
-  add("allowlist", best == by_name and 0.15 or 0.3, facts.brief(best.entity.text, 60) .. " is on the allow-list: " ..
-      facts.brief(best.entry.reason or "no reason given"))
+  add("allowlist", best == by_name and 0.15 or 0.3, brief(best.entity.text, 60) .. " is on the allow-list: " ..
+      brief(best.entry.reason or "no reason given"))
 end
 
 local crawler_names = {
@@ -93,7 +95,7 @@ local crawled_types = { bot_traffic = true, rate_limit_breach = true }
 -- The crawler that a user agent says it is, in lower case; nil for another one.
 local function claimed(agent, range)
   local lower = agent:lower()
-  local expected = range and (facts.text(range.agent) or ""):lower() or ""
+  local expected = range and (text(range.agent) or ""):lower() or ""
   if expected ~= "" and lower:find(expected, 1, true) then return expected, true end
   for _, name in ipairs(crawler_names) do
     if lower:find(name, 1, true) then return name, false end
@@ -102,15 +104,17 @@ end
 
 -- A crawler is one when its name and its address agree, in all that was seen; a name alone is what a liar would write.
 local function crawler(threat, add)
-  local agents = facts.values(threat, "user_agent.original")
-  local addresses = facts.values(threat, "source.ip")
-  if #addresses == 0 then addresses = facts.values(threat, "client.ip") end
-  local all, liar, name = #agents > 0 and #agents <= 10 and #addresses <= 10, nil, nil
+  local events = facts.events(threat)
+  local agents = facts.values(events, "user_agent.original")
+  if #agents == 0 then return end
+  local addresses = facts.values(events, "source.ip")
+  if #addresses == 0 then addresses = facts.values(events, "client.ip") end
+  local all, liar, name = #agents <= 10 and #addresses <= 10, nil, nil
   for i = 1, math.min(#agents, 10) do
     for j = 1, math.max(1, math.min(#addresses, 10)) do
-      local range = addresses[j] and facts.listed("crawler_ranges", addresses[j].value)
+      local range = addresses[j] and facts.listed(crawler_ranges, addresses[j].value)
       local says, is_there = claimed(agents[i].value, range)
-      if is_there then name = facts.brief(range.name or says) else liar, all = liar or says, false end
+      if is_there then name = brief(range.name or says) else liar, all = liar or says, false end
     end
   end
   if liar then
@@ -122,19 +126,19 @@ local function crawler(threat, add)
 end
 
 local function intel(threat, add)
-  local first = facts.table(facts.table(threat.intel_matches)[1])
-  if facts.text(first.indicator) then
-    add("intel", -0.25, facts.brief(first.indicator, 60) .. " stands in the list " .. facts.brief(first.list or "?"))
+  local first = table_of(table_of(threat.intel_matches)[1])
+  if text(first.indicator) then
+    add("intel", -0.25, brief(first.indicator, 60) .. " stands in the list " .. brief(first.list or "?"))
   end
 end
 
 local function volume(threat, add)
-  local count = facts.count(threat.event_count)
-  if count >= 1000 then add("volume", -0.1, string.format("%d events are more than a slip", count)) end
+  local events = count(threat.event_count)
+  if events >= 1000 then add("volume", -0.1, string.format("%d events are more than a slip", events)) end
 end
 
 local function is_bent(context)
-  return #facts.table(facts.table(context.manipulation).findings) > 0
+  return #table_of(table_of(context.manipulation).findings) > 0
 end
 
 local function sentence(score, indicators)
@@ -152,7 +156,7 @@ end
 return policy {
   name = "false_positive",
   decide = function(threat, context)
-    local base = bases[facts.text(threat.threat_type) or ""] or 0.4
+    local base = bases[text(threat.threat_type) or ""] or 0.4
     local indicators, score, bent = {}, base, is_bent(context)
     local function add(name, weight, reason)
       weight = two(weight)

@@ -2,6 +2,7 @@
 -- history of notes that was written to be learned from, an analyst's note that nobody recorded. A finding asks for a
 -- person and counts in score and plan; it never makes a threat milder. Ordinary attack traffic is none of this.
 local facts = require "triage.facts"
+local text, number, table_of = facts.text, facts.number, facts.table
 
 local notes_most = 60 -- of the newest that are compared
 local words_most = 40 -- of one note
@@ -10,19 +11,27 @@ local burst_seconds, burst_least = 3600, 4
 
 -- ---- the events themselves ----
 
-local function private_abroad(threat, context, add)
-  local home = {}
-  for _, country in ipairs(facts.table(facts.table(context.profile).countries)) do
-    home[(facts.text(country) or ""):upper()] = true
+local sides = {}
+for i, side in ipairs { "source", "client", "destination" } do
+  sides[i] = { address = side .. ".ip", country = side .. ".geo.country_iso_code" }
+end
+
+-- Whether the customer works from there.
+local function is_home(context, country)
+  for _, own in ipairs(table_of(table_of(context.profile).countries)) do
+    if (text(own) or ""):upper() == country:upper() then return true end
   end
-  for _, item in ipairs(facts.table(threat.evidence)) do
-    local about = facts.table(facts.table(item).context)
-    for _, side in ipairs { "source", "client", "destination" } do
-      local address = facts.text(about[side .. ".ip"])
-      local country = facts.text(about[side .. ".geo.country_iso_code"])
-      if address and country and ip.version(address) and ip.is_private(address) and not home[country:upper()] then
+  return false
+end
+
+local function private_abroad(events, context, add)
+  for _, event in ipairs(events) do
+    for i = 1, #sides do
+      local country = text(event.about[sides[i].country])
+      local address = country and text(event.about[sides[i].address])
+      if address and ip.version(address) and ip.is_private(address) and not is_home(context, country) then
         add("private_address_abroad", string.format("%s is a private address, which lies nowhere, least of all in %s",
-            facts.brief(address, 45), facts.brief(country, 8)), facts.text(item.id))
+            facts.brief(address, 45), facts.brief(country, 8)), event.id)
         return
       end
     end
@@ -30,9 +39,9 @@ local function private_abroad(threat, context, add)
 end
 
 local function impossible_times(threat, context, add)
-  local now = facts.number(context.now)
-  local first = facts.text(threat.first_seen) and time.parse(threat.first_seen, "rfc3339")
-  local last = facts.text(threat.last_seen) and time.parse(threat.last_seen, "rfc3339")
+  local now = number(context.now)
+  local first = text(threat.first_seen) and time.parse(threat.first_seen, "rfc3339")
+  local last = text(threat.last_seen) and time.parse(threat.last_seen, "rfc3339")
   if first and last and first > last then
     add("impossible_time", "its first event is later than its last")
   elseif now and last and last > now + 300 then
@@ -40,40 +49,56 @@ local function impossible_times(threat, context, add)
   end
 end
 
-local function both_outcomes(threat, _, add)
-  for _, item in ipairs(facts.table(threat.evidence)) do
-    local outcome = facts.table(facts.table(facts.table(item).context)["event.outcome"])
-    local seen = {}
-    for _, one in ipairs(outcome) do seen[facts.text(one) or ""] = true end
-    if seen.success and seen.failure then
-      add("exclusive_facts", "one event says that it succeeded and that it failed", facts.text(item.id))
+local function both_outcomes(events, add)
+  for _, event in ipairs(events) do
+    local outcome, seen = event.about["event.outcome"], nil
+    if type(outcome) == "table" then
+      seen = {}
+      for _, one in ipairs(outcome) do seen[text(one) or ""] = true end
+    end
+    if seen and seen.success and seen.failure then
+      add("exclusive_facts", "one event says that it succeeded and that it failed", event.id)
       return
     end
   end
 end
 
--- What nothing on earth can have: { field, least, most }.
+-- What nothing on earth can have.
 local bounds = {
-  { "source.geo.location.lat", -90, 90 }, { "source.geo.location.lon", -180, 180 },
-  { "lunette.previous.source.geo.location.lat", -90, 90 }, { "lunette.previous.source.geo.location.lon", -180, 180 },
-  { "lunette.geo.distance_km", 0, 20100 }, { "source.port", 0, 65535 }, { "destination.port", 0, 65535 },
+  { field = "source.geo.location.lat", least = -90, most = 90 },
+  { field = "source.geo.location.lon", least = -180, most = 180 },
+  { field = "lunette.previous.source.geo.location.lat", least = -90, most = 90 },
+  { field = "lunette.previous.source.geo.location.lon", least = -180, most = 180 },
+  { field = "lunette.geo.distance_km", least = 0, most = 20100 },
+  { field = "source.port", least = 0, most = 65535 },
+  { field = "destination.port", least = 0, most = 65535 },
 }
 
-local function impossible_values(threat, _, add)
-  for _, item in ipairs(facts.table(threat.evidence)) do
-    local about = facts.table(facts.table(item).context)
-    for _, bound in ipairs(bounds) do
-      local number = about[bound[1]] ~= nil and facts.number(about[bound[1]])
-      if number and (number < bound[2] or number > bound[3]) then
-        add("impossible_value", string.format("%s is %g, which lies outside of %g to %g", bound[1], number, bound[2],
-            bound[3]), facts.text(item.id))
-        return
-      end
+local function out_of_bounds(about)
+  for i = 1, #bounds do
+    local bound = bounds[i]
+    local value = about[bound.field]
+    local found = value ~= nil and number(value)
+    if found and (found < bound.least or found > bound.most) then return bound, found end
+  end
+end
+
+local function ends_early(about)
+  local from, to = text(about["event.start"]), text(about["event.end"])
+  local began, ended = from and time.parse(from, "rfc3339"), to and time.parse(to, "rfc3339")
+  return began and ended and began > ended
+end
+
+local function impossible_values(events, add)
+  for _, event in ipairs(events) do
+    local bound, found = out_of_bounds(event.about)
+    if bound then
+      add("impossible_value", string.format("%s is %g, which lies outside of %g to %g", bound.field, found,
+          bound.least, bound.most), event.id)
+      return
     end
-    local from, to = facts.text(about["event.start"]), facts.text(about["event.end"])
-    local began, ended = from and time.parse(from, "rfc3339"), to and time.parse(to, "rfc3339")
-    if began and ended and began > ended then
-      add("impossible_time", "an event ended before it began", facts.text(item.id))
+    if ends_early(event.about) then
+      add("impossible_time", "an event ended before it began", event.id)
       return
     end
   end
@@ -81,30 +106,48 @@ end
 
 -- ---- text that talks to whoever judges it ----
 
--- Parts of speech, not phrases: a command to forget, whom it is for, what the verdict should be, and the marks of a
--- prompt. Three of them in one field are no accident; a mark of a prompt alone is not either.
+-- Parts of speech: a command to forget, whom it is for, what the verdict should be. Three of them in one text are no
+-- accident.
 local speech = {
-  { "forget", 1, [[\b(ignore|disregard|forget|override|overrule|bypass|supersede|neglect|skip)\b]] },
-  { "earlier", 1, [[\b(previous|prior|above|preceding|earlier|foregoing|original|everything before|all the)\b]] },
-  { "orders", 1, [[\b(instructions?|directives?|guidelines?|(your|the) rules|your task|system prompt|safety|]] ..
-                 [[guardrails?|policies|directions|commands|programming|context|prompt)\b]] },
-  { "role", 1, [[\b(you are (now|a)|act as|pretend|from now on|role-?play|developer mode|jailbreak|as an ai|]] ..
-               [[language model|assistant|chatgpt|simulate|you (will|must)|your new)\b]] },
-  { "verdict", 1, [[\b(benign|false positive|not malicious|harmless|no threat|(mark|classify|close) this|]] ..
-                  [[classify as|do not (report|alert|escalate)|whitelist|safe to ignore|severity low|]] ..
-                  [[already resolved|]] ..
-                  [[approved by|authorized test|confidence 1)\b]] },
-  { "answer", 1, [[\b((respond|reply) with|(respond|answer|output|say|return) only|print the|repeat the|reveal|]] ..
-                 [[tell me|summarize|translate|write a|instead say)\b]] },
-  { "mark", 3, [[<\|im_(start|end)\|>|\[/?inst\]|<<sys>>|</?system>|### ?(instruction|system)|\b(system|]] ..
-               [[assistant):|begin prompt|end of prompt|<\|(endoftext|system)\|>|```system]] },
+  { name = "forget", "ignore", "disregard", "forget", "override", "overrule", "bypass", "supersede", "neglect",
+    "skip" },
+  { name = "earlier", "previous", "prior", "above", "preceding", "earlier", "foregoing", "original",
+    "everything before", "all the" },
+  { name = "orders", "instruction", "instructions", "directive", "directives", "guideline", "guidelines", "your rules",
+    "the rules", "your task", "system prompt", "safety", "guardrail", "guardrails", "policies", "directions",
+    "commands", "programming", "context", "prompt" },
+  { name = "role", "you are now", "you are a", "act as", "pretend", "from now on", "roleplay", "developer mode",
+    "jailbreak", "as an ai", "language model", "assistant", "chatgpt", "simulate", "you will", "you must", "your new" },
+  { name = "verdict", "benign", "false positive", "not malicious", "harmless", "no threat", "mark this",
+    "classify this", "close this", "classify as", "do not report", "do not alert", "do not escalate", "whitelist",
+    "safe to ignore", "severity low", "already resolved", "approved by", "authorized test", "confidence 1" },
+  { name = "answer", "respond with", "reply with", "respond only", "answer only", "output only", "say only",
+    "return only", "print the", "repeat the", "reveal", "tell me", "summarize", "translate", "write a", "instead say" },
 }
-local text_fields = {}
-for _, field in ipairs {
-  "user_agent.original", "url.original", "url.full", "url.path", "url.query", "http.request.referrer",
-  "process.command_line", "dns.question.name", "user.name", "user.full_name", "email.subject", "message",
-  "event.reason", "file.name", "event.original",
-} do text_fields[field] = true end
+-- The marks of a prompt: one alone is no accident either. `mark_parts`: one of these stands in every mark.
+local marks = [[<\|im_(start|end)\|>|\[/?inst\]|<<sys>>|</?system>|### ?(instruction|system)|]] ..
+              [[\b(system|assistant):|begin prompt|end of prompt|<\|(endoftext|system)\|>|```system]]
+local mark_parts = { "<|", "inst]", "<<sys", "system", "instruction", "assistant", "prompt" }
+
+-- The longest word of each phrase: a text with fewer than two of them speaks in fewer than three parts.
+local telling = {}
+for _, part in ipairs(speech) do
+  part.pattern = [[\b(]] .. table.concat(part, "|") .. [[)\b]]
+  for _, phrase in ipairs(part) do
+    local longest = ""
+    for word in phrase:gmatch("%w+") do
+      if #word > #longest then longest = word end
+    end
+    telling[longest] = true
+  end
+end
+
+-- In this order they are read.
+local text_fields = {
+  "dns.question.name", "email.subject", "event.original", "event.reason", "file.name", "http.request.referrer",
+  "message", "process.command_line", "url.full", "url.original", "url.path", "url.query", "user.full_name",
+  "user.name", "user_agent.original",
+}
 
 -- Most values hold none of this, and are done with at once.
 local hint = [[(?i)ignor|disregard|forget|overrid|overrul|bypass|supersede|neglect|skip|\byou\b|act.as|pretend|]] ..
@@ -114,45 +157,66 @@ local hint = [[(?i)ignor|disregard|forget|overrid|overrul|bypass|supersede|negle
              [[inst\]|<<sys|system|]] ..
              [[prompt]]
 
-local function plain(text)
-  return (text:lower():gsub("%%20", " "):gsub("[%s%+_%-%.]+", " "))
+local function spaced(lower)
+  return lower:find("%20", 1, true) and lower:gsub("%%20", " ") or lower
+end
+
+local function plain(value)
+  return (spaced(value:lower()):gsub("[%s%+_%-%.]+", " "))
+end
+
+-- Most values cannot, and are done with at once.
+local function may_speak(lower)
+  for i = 1, #mark_parts do
+    if lower:find(mark_parts[i], 1, true) then return true end
+  end
+  local first
+  for word in spaced(lower):gmatch("%w+") do
+    if telling[word] then
+      if first and first ~= word then return true end
+      first = word
+    end
+  end
+  return false
 end
 
 local function speech_in(value)
-  if not re.test(value, hint) then return 0, {} end
-  local raw, clean = value:lower(), plain(value)
-  local kinds, score = {}, 0
+  local lower = value:lower()
+  if not may_speak(lower) or not re.test(value, hint) then return 0, {} end
+  local clean, kinds, score = plain(value), {}, 0
   for _, part in ipairs(speech) do
-    if re.test(clean, part[3]) or part[2] > 1 and re.test(raw, part[3]) then
-      kinds[#kinds + 1], score = part[1], score + part[2]
-    end
+    if re.test(clean, part.pattern) then kinds[#kinds + 1], score = part.name, score + 1 end
   end
+  if re.test(clean, marks) or re.test(lower, marks) then kinds[#kinds + 1], score = "mark", score + 3 end
   return score, kinds
 end
 
 local texts_most, bytes_most = 100, 24000 -- of one threat that are read; many share what there is
 
 -- The distinct texts of the fields above that are long enough to speak, with where they stand.
-local function texts_of(threat)
+local function texts_of(events)
   local found, seen = {}, {}
-  local function add(text, field, id)
-    if type(text) ~= "string" or #text < 12 or seen[text] or #found == texts_most then return end
-    seen[text] = true
-    found[#found + 1] = { text = text, field = field, id = id }
+  local function add(value, field, id)
+    if type(value) ~= "string" or #value < 12 or seen[value] or #found == texts_most then return end
+    seen[value] = true
+    found[#found + 1] = { text = value, field = field, id = id }
   end
-  for _, item in ipairs(facts.table(threat.evidence)) do
-    local id = facts.text(facts.table(item).id)
-    for field, value in pairs(facts.table(facts.table(item).context)) do
-      if not text_fields[field] then value = nil end
-      if type(value) ~= "table" then value = { value } end
-      for i = 1, math.min(#value, 10) do add(value[i], field, id) end
+  for _, event in ipairs(events) do
+    for i = 1, #text_fields do
+      local field = text_fields[i]
+      local value = event.about[field]
+      if type(value) == "table" then
+        for at = 1, math.min(#value, 10) do add(value[at], field, event.id) end
+      elseif value then
+        add(value, field, event.id)
+      end
     end
   end
   return found
 end
 
-local function addressed(threat, _, add)
-  local texts = texts_of(threat)
+local function addressed(events, add)
+  local texts = texts_of(events)
   for _, one in ipairs(texts) do
     local score, kinds = speech_in(one.text:sub(1, math.min(2048, bytes_most // #texts)))
     if score >= 3 then
@@ -166,9 +230,9 @@ end
 -- ---- notes: what others may have learned from ----
 
 -- The words of a note and their pairs, each once: { "known", "known scanner", … }.
-local function shingles(text)
+local function shingles(note)
   local pieces, seen, before, words = {}, {}, nil, 0
-  for word in plain(text):gmatch("[%w\128-\255]+") do
+  for word in plain(note):gmatch("[%w\128-\255]+") do
     words = words + 1
     if words > words_most then break end
     for _, piece in ipairs { word, before and before .. " " .. word or nil } do
@@ -182,13 +246,13 @@ end
 -- The newest notes come first.
 local function taken(context)
   local notes = {}
-  for _, note in ipairs(facts.table(context.notes)) do
-    note = facts.table(note)
-    local text, at = facts.text(note.text), facts.text(note.time)
+  for _, note in ipairs(table_of(context.notes)) do
+    note = table_of(note)
+    local said, at = text(note.text), text(note.time)
     local when = at and #at <= 40 and time.parse(at, "rfc3339")
-    if text and when then
-      notes[#notes + 1] = { at = when, text = text, author = facts.text(note.author) or "",
-                            threat = facts.text(note.threat_id) or "", audited = note.audited }
+    if said and when then
+      notes[#notes + 1] = { at = when, text = said, author = text(note.author) or "",
+                            threat = text(note.threat_id) or "", audited = note.audited }
       if #notes == notes_most then break end
     end
   end
@@ -196,13 +260,13 @@ local function taken(context)
 end
 
 local function local_hour(profile, at)
-  local offset = facts.number(profile.timezone_offset) or 0
+  local offset = number(profile.timezone_offset) or 0
   return math.floor(at / 3600 + offset) % 24
 end
 
 local function is_off_hours(profile, at)
-  local hours = facts.table(profile.business_hours)
-  local from, to = facts.number(hours[1]), facts.number(hours[2])
+  local hours = table_of(profile.business_hours)
+  local from, to = number(hours[1]), number(hours[2])
   if not from or not to then return false end
   local hour = local_hour(profile, at)
   return hour < from or hour >= to
@@ -274,8 +338,8 @@ local function newest_within(notes, seconds)
 end
 
 local function poisoned(context, notes, add)
-  local profile, recent = facts.table(context.profile), {}
-  local now = facts.number(context.now)
+  local profile, recent = table_of(context.profile), {}
+  local now = number(context.now)
   for _, note in ipairs(notes) do
     if now and note.at > now - 86400 then recent[#recent + 1] = note end
   end
@@ -304,7 +368,7 @@ local function poisoned(context, notes, add)
 end
 
 local function unrecorded(context, threat, notes, add)
-  local now = facts.number(context.now)
+  local now = number(context.now)
   for _, note in ipairs(notes) do
     if note.audited == false and (note.threat == threat.id or (now and note.at > now - 86400)) then
       add("unrecorded_note", "a note by " .. facts.brief(note.author, 40) ..
@@ -320,10 +384,11 @@ local benign = { benign_expected = true, false_positive = true }
 local hostile = { malicious = true, suspicious = true }
 
 local function outlier(threat, add)
+  if not threat.agent_analyses then return end
   local against, for_it, name = 0, 0, nil
-  for agent, finding in pairs(facts.table(threat.agent_analyses)) do
-    local verdict = facts.text(facts.table(finding).verdict) or ""
-    local sure = facts.number(facts.table(finding).confidence) or 0
+  for agent, finding in pairs(table_of(threat.agent_analyses)) do
+    local verdict = text(table_of(finding).verdict) or ""
+    local sure = number(table_of(finding).confidence) or 0
     if hostile[verdict] then against = against + 1 end
     if benign[verdict] and sure >= 0.7 then for_it, name = for_it + 1, agent end
   end
@@ -333,17 +398,17 @@ local function outlier(threat, add)
 end
 
 local function is_benign(threat, context)
-  local verdict = facts.text(threat.verdict) or ""
+  local verdict = text(threat.verdict) or ""
   return verdict == "false_positive" or verdict == "benign_true_positive"
-         or benign[facts.text(facts.table(context.analysis).verdict) or ""] == true
+         or benign[text(table_of(context.analysis).verdict) or ""] == true
 end
 
 local function egress(threat, context, add)
+  if not is_benign(threat, context) then return end
   local own = {}
   for _, entity in ipairs(facts.entities(threat)) do own[entity.text:lower()] = true end
-  if not is_benign(threat, context) then return end
-  for _, one in ipairs(facts.table(context.egress)) do
-    local entity = (facts.text(facts.table(one).entity) or ""):lower()
+  for _, one in ipairs(table_of(context.egress)) do
+    local entity = (text(table_of(one).entity) or ""):lower()
     if own[entity] then
       add("egress_contradicts", "it is called harmless, but data left " .. facts.brief(entity, 60) ..
           " against the rules")
@@ -366,44 +431,40 @@ local function long_texts(more)
   return evidence
 end
 
--- Many long notes that have little in common.
-local function many_notes()
+-- Many long notes of the words that `word_of` gives.
+local function many_notes(word_of)
   local notes = {}
   for i = 1, 200 do
     local words = {}
-    for w = 1, 100 do words[w] = "w" .. (i * 131 + w * w * 7) % 9973 end
+    for w = 1, words_most + 5 do words[w] = word_of(i, w) end
     notes[i] = { threat_id = "t" .. i, author = "a" .. i % 7, audited = true, text = table.concat(words, " "),
                  time = string.format("2026-01-01T%02d:%02d:00Z", 19 - i // 60, 59 - i % 60) }
   end
   return notes
 end
 
--- And notes of which each shares words with all others, as far as that is possible without being like them.
-local function kindred_notes()
-  local notes = many_notes()
-  for i, note in ipairs(notes) do
-    local words = {}
-    for w = 1, 40 do words[w] = w % 2 == 0 and "common" .. w or "own" .. w * 200 + i end
-    note.text = table.concat(words, " ")
-  end
-  return notes
-end
+local function little_in_common(i, w) return "w" .. (i * 131 + w * w * 7) % 9973 end
+
+-- Each note shares words with all others, as far as that is possible without being like them.
+local function kindred(i, w) return w % 2 == 0 and "common" .. w or "own" .. w * 200 + i end
 
 return policy {
   name = "manipulation",
   decide = function(threat, context)
-    local findings = {}
+    local findings, events = {}, facts.events(threat)
     local function add(name, reason, evidence)
       findings[#findings + 1] = { name = name, reason = reason, evidence = evidence and { evidence } or {} }
     end
-    private_abroad(threat, context, add)
+    private_abroad(events, context, add)
     impossible_times(threat, context, add)
-    impossible_values(threat, context, add)
-    both_outcomes(threat, context, add)
-    addressed(threat, context, add)
+    impossible_values(events, add)
+    both_outcomes(events, add)
+    addressed(events, add)
     local notes = taken(context)
-    poisoned(context, notes, add)
-    unrecorded(context, threat, notes, add)
+    if #notes > 0 then
+      poisoned(context, notes, add)
+      unrecorded(context, threat, notes, add)
+    end
     outlier(threat, add)
     egress(threat, context, add)
     return { findings = findings }
@@ -505,8 +566,8 @@ return policy {
         { threat_id = "d", author = "ana", time = "2026-01-01T02:52:00Z", text = "Duplicate of INC-7, see there." } } },
       expect = { findings = { { name = "poisoned_notes" } } } },
     { "many long notes are read in time", threat = { id = "t" }, context = { now = 1767300000,
-      notes = many_notes() }, expect = { findings = {} } },
-    { "also where all share words", threat = { id = "t" }, context = { now = 1767300000, notes = kindred_notes() },
+      notes = many_notes(little_in_common) }, expect = { findings = {} } },
+    { "also where all share words", threat = { id = "t" }, context = { now = 1767300000, notes = many_notes(kindred) },
       expect = { findings = {} } },
     { "a note that nobody recorded", threat = { id = "t" },
       context = { notes = { { threat_id = "t", author = "root", time = "2026-01-01T09:00:00Z", text = "fine",

@@ -30,52 +30,58 @@ local function says(text, command)
 end
 
 -- Ids that the events show without naming them.
-local function hints(threat, add)
-  for i, hit in ipairs(facts.values(threat, "process.command_line")) do
+local function hints(events, add)
+  for i, hit in ipairs(facts.values(events, "process.command_line")) do
     if i > 10 then break end
     local text = hit.value:lower()
     for _, command in ipairs(commands) do
       if says(text, command) then add(command[1], "event", hinted) end
     end
   end
-  for i, hit in ipairs(facts.values(threat, "user_agent.original")) do
+  for i, hit in ipairs(facts.values(events, "user_agent.original")) do
     if i > 10 then break end
     local text = hit.value:lower()
-    for _, name in ipairs(scanners) do
-      if text:find(name, 1, true) then add("T1595.002", "event", hinted) end
+    for s = 1, #scanners do
+      if text:find(scanners[s], 1, true) then add("T1595.002", "event", hinted) end
     end
   end
 end
 
 local function is_technique(id)
-  return id:match("^T%d%d%d%d$") ~= nil or id:match("^T%d%d%d%d%.%d%d%d$") ~= nil or id:match("^TA%d%d%d%d$") ~= nil
+  return id:find("^T%d%d%d%d$") ~= nil or id:find("^T%d%d%d%d%.%d%d%d$") ~= nil or id:find("^TA%d%d%d%d$") ~= nil
+end
+
+local named_in = { "threat.technique.subtechnique.id", "threat.technique.id", "threat.tactic.id", "rule.mitre.id" }
+
+-- What an earlier look added stands among the tags by now; it keeps where it came from.
+local function earlier_of(threat)
+  local earlier = {}
+  for _, item in ipairs(facts.table(threat.mitre)) do
+    local id = facts.text(facts.table(item).id)
+    if id and confidence[item.source] then earlier[id] = item end
+  end
+  return earlier
 end
 
 return policy {
   name = "mitre",
   decide = function(threat, context)
-    local found, seen, earlier = {}, {}, {}
+    local found, seen, earlier, events = {}, {}, earlier_of(threat), facts.events(threat)
     local function add(value, source, sure)
       local id = facts.text(value)
       if not id or #id > 9 or seen[id] or not is_technique(id) or #found >= 10 then return end
       seen[id] = true
       found[#found + 1] = { id = id, source = source, confidence = sure or confidence[source] }
     end
-    -- What an earlier look added stands among the tags by now; it keeps where it came from.
-    for _, item in ipairs(facts.table(threat.mitre)) do
-      local id = facts.text(facts.table(item).id)
-      if id and confidence[item.source] then earlier[id] = item end
-    end
     for _, id in ipairs(facts.table(threat.mitre_tags)) do
       local before = earlier[facts.text(id) or ""]
       local sure = before and facts.number(before.confidence)
       add(id, before and before.source or "rule", sure and sure >= 0 and sure <= 1 and sure or nil)
     end
-    for _, path in ipairs { "threat.technique.subtechnique.id", "threat.technique.id", "threat.tactic.id",
-                            "rule.mitre.id" } do
-      for _, hit in ipairs(facts.values(threat, path)) do add(hit.value, "event") end
+    for i = 1, #named_in do
+      for _, hit in ipairs(facts.values(events, named_in[i])) do add(hit.value, "event") end
     end
-    hints(threat, add)
+    hints(events, add)
     for _, id in ipairs(facts.table(facts.table(context.analysis).mitre)) do
       add(type(id) == "table" and id.id or id, "analysis")
     end

@@ -3,8 +3,13 @@
 -- at a whole customer, and every action waits for a person.
 local facts = require "triage.facts"
 
+local corporate_networks = list "corporate_networks"
+
 local sla = { 480, 240, 60, 30, 15 } -- minutes, by level
 local urgency = { "routine", "routine", "soon", "high", "immediate" }
+local sla_names = { "informational", "low", "medium", "high", "critical" } -- as a customer's profile has them
+local short_path = { "analyst on duty", "shift lead" }
+local long_path = { "analyst on duty", "shift lead", "incident manager" }
 local targets_most = 5
 
 -- Which fields each kind of action is about.
@@ -62,23 +67,36 @@ local reasons = {
   open_ticket = "Somebody should own it",
 }
 
--- What was seen of an action's fields: entities first, then evidence, at most five of the first field that has any.
-local function targets_of(threat, entities, kind)
-  local found, seen = {}, {}
-  local function add(field, value)
-    local text = field .. ":" .. value
-    local one = field:sub(-3) ~= ".ip" or ip.version(value) -- a network is many
-    if one and #found < targets_most and not seen[text] and #value <= 256 then
-      seen[text] = true
-      found[#found + 1] = text
-    end
+local function add_target(found, field, value)
+  if #found >= targets_most or #value > 256 then return end
+  if field:sub(-3) == ".ip" and not ip.version(value) then return end -- a network is many
+  local target = field .. ":" .. value
+  for i = 1, #found do
+    if found[i] == target then return end
   end
+  found[#found + 1] = target
+end
+
+-- What was seen of a field: entities first, then evidence, at most five. `plan.targets` has those of fields that were
+-- asked for before.
+local function targets_in(plan, field)
+  local found = plan.targets[field]
+  if found then return found end
+  found = {}
+  for _, entity in ipairs(plan.entities) do
+    if entity.field == field then add_target(found, field, entity.value) end
+  end
+  for _, hit in ipairs(facts.values(plan.events, field)) do add_target(found, field, hit.value) end
+  plan.targets[field] = found
+  return found
+end
+
+-- Those of the first of an action's fields that has any.
+local function targets_of(plan, kind)
+  local found
   for _, field in ipairs(aimed_at[kind]) do
-    for _, entity in ipairs(entities) do
-      if entity.field == field then add(field, entity.value) end
-    end
-    for _, hit in ipairs(facts.values(threat, field)) do add(field, hit.value) end
-    if #found > 0 then return found end
+    found = targets_in(plan, field)
+    if #found > 0 then break end
   end
   return found
 end
@@ -88,20 +106,21 @@ local actions_most = 10 -- of one plan
 -- Blocking an address of our own would cut off the victim.
 local function is_outside(target)
   local address = target:match("^[%w_.]+:(.+)$")
-  return address ~= nil and not ip.is_private(address) and not facts.listed("corporate_networks", address)
+  return address ~= nil and not ip.is_private(address) and not facts.listed(corporate_networks, address)
 end
 
--- `plan`: the threat, its entities, and what was planned so far.
+local function add_action(plan, kind, target)
+  local key = target and kind .. target or kind
+  if plan.seen[key] then return end
+  plan.seen[key] = true
+  plan.actions[#plan.actions + 1] = { type = kind, target = target, reason = reasons[kind], requires_approval = true }
+end
+
+-- `plan`: the events and entities of the threat, and what was planned so far.
 local function add_actions(plan, kind)
-  local actions, seen = plan.actions, plan.seen
-  local function add(target)
-    if seen[kind .. (target or "")] then return end
-    seen[kind .. (target or "")] = true
-    actions[#actions + 1] = { type = kind, target = target, reason = reasons[kind], requires_approval = true }
-  end
-  if not aimed_at[kind] then return add() end
-  for _, target in ipairs(targets_of(plan.threat, plan.entities, kind)) do
-    if kind ~= "block_ip" or is_outside(target) then add(target) end
+  if not aimed_at[kind] then return add_action(plan, kind) end
+  for _, target in ipairs(targets_of(plan, kind)) do
+    if kind ~= "block_ip" or is_outside(target) then add_action(plan, kind, target) end
   end
 end
 
@@ -119,14 +138,12 @@ local function escalation_path(context, level)
     if facts.text(who) and #path < 5 then path[#path + 1] = facts.brief(who, 200) end
   end
   if #path > 0 then return path end
-  if level >= 4 then return { "analyst on duty", "shift lead", "incident manager" } end
-  return { "analyst on duty", "shift lead" }
+  return level >= 4 and long_path or short_path
 end
 
 local function minutes(context, level)
   local own = facts.table(facts.table(context.profile).sla_minutes)
-  local name = level == 1 and "informational" or facts.names[level]:lower()
-  local number = facts.number(own[name])
+  local number = facts.number(own[sla_names[level]])
   if number and number >= 1 and number < sla[level] then return math.floor(number) end
   return sla[level]
 end
@@ -141,7 +158,9 @@ return policy {
     local findings = facts.table(facts.table(context.manipulation).findings)
     local probably_nothing = doubt.recommendation == "likely_false_positive" and #findings == 0
     local template = templates[facts.text(threat.threat_type) or ""] or default
-    local plan = { threat = threat, entities = facts.entities(threat), actions = {}, seen = {} }
+    local plan = {
+      events = facts.events(threat), entities = facts.entities(threat), targets = {}, actions = {}, seen = {},
+    }
     -- A doubt takes the hard measures off, but not from what is critical by the rule itself.
     local from = level
     if probably_nothing and (facts.level(threat.severity_floor) or level) < 5 then

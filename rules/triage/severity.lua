@@ -1,6 +1,7 @@
 -- How bad a threat is: a score from 0 to 100 of named parts that add up to it, and the severity that follows from it.
 -- The rule's severity is the floor; the engine holds that, whatever stands here.
 local facts = require "triage.facts"
+local text, number, table_of = facts.text, facts.number, facts.table
 
 local base = { 10, 30, 50, 75, 95 } -- by level
 local least = { 0, 25, 45, 65, 85 } -- the score from which a level holds
@@ -8,8 +9,8 @@ local asset_points = { critical = 15, high = 10, medium = 3, low = 0 }
 
 local function asset_part(context)
   local best, name
-  for entity, about in pairs(facts.table(context.assets)) do
-    local points = asset_points[(facts.text(facts.table(about).criticality) or ""):lower()]
+  for entity, about in pairs(table_of(context.assets)) do
+    local points = asset_points[(text(table_of(about).criticality) or ""):lower()]
     if points and (not best or points > best) then best, name = points, entity end
   end
   if best and best > 0 then
@@ -26,11 +27,11 @@ end
 
 local function intel_part(threat)
   local best, about = 0, nil
-  for _, match in ipairs(facts.table(threat.intel_matches)) do
-    local attributes = facts.table(facts.table(match).attributes)
-    local sure = facts.number(attributes.confidence) or 50
+  for _, match in ipairs(table_of(threat.intel_matches)) do
+    local attributes = table_of(table_of(match).attributes)
+    local sure = number(attributes.confidence) or 50
     local points = math.floor(math.max(0, math.min(100, sure)) * 0.2 + 0.5)
-    if points > best then best, about = points, facts.table(match) end
+    if points > best then best, about = points, table_of(match) end
   end
   if about then
     return { name = "intel", value = best,
@@ -39,14 +40,14 @@ local function intel_part(threat)
 end
 
 local function findings_of(context)
-  return facts.table(facts.table(context.manipulation).findings)
+  return table_of(table_of(context.manipulation).findings)
 end
 
 -- Only a well-founded doubt takes something off, and none that somebody may have made.
 local function doubt_part(context)
   if #findings_of(context) > 0 then return end
-  local doubt = facts.table(context.false_positive)
-  local score, sure = facts.number(doubt.score) or 0.5, facts.number(doubt.confidence) or 0
+  local doubt = table_of(context.false_positive)
+  local score, sure = number(doubt.score) or 0.5, number(doubt.confidence) or 0
   local points = math.floor(math.max(0, math.min(1, score) - 0.5) * math.max(0, math.min(1, sure)) * 40 + 0.5)
   if points > 0 then
     return { name = "false_positive", value = -points,
@@ -70,13 +71,13 @@ local function manipulation_part(context, score, floor)
   local room = level == 5 and 10 or math.min(10, least[level + 1] - 1 - score)
   if room < 1 then return end
   return { name = "manipulation", value = room,
-           reason = "somebody may bend the picture: " .. facts.brief(facts.table(findings[1]).name) }
+           reason = "somebody may bend the picture: " .. facts.brief(table_of(findings[1]).name) }
 end
 
 -- The rule's word, or the step that an analysis took above it.
 local function floor_of(threat)
   local floor = facts.level(threat.severity_floor) or facts.level(threat.severity)
-  local raised = facts.level(facts.table(threat.severity_raised).to)
+  local raised = facts.level(table_of(threat.severity_raised).to)
   if floor and raised and raised > floor then return raised, floor end
   return floor, floor
 end

@@ -1,12 +1,13 @@
 -- Names for what happened. The engine keeps the records and their times; nothing is added here.
 local facts = require "triage.facts"
 
-local function event_title(item)
-  local context = facts.table(facts.table(item).context)
-  local action = facts.text(context["event.action"]) or facts.text(context["event.code"])
-  local who = facts.text(context["user.name"]) or facts.text(context["source.ip"]) or facts.text(context["host.name"])
-  if action and who then return facts.brief(who) .. ": " .. facts.brief(action) end
-  if action or who then return facts.brief(action or who) end
+local text, brief = facts.text, facts.brief
+
+local function event_title(about)
+  local action = text(about["event.action"]) or text(about["event.code"])
+  local who = text(about["user.name"]) or text(about["source.ip"]) or text(about["host.name"])
+  if action and who then return brief(who) .. ": " .. brief(action) end
+  if action or who then return brief(action or who) end
   return "An event of the threat"
 end
 
@@ -17,13 +18,12 @@ return policy {
     local titles = {
       first_seen = "First event of the threat",
       last_seen  = "Latest event of the threat",
-      created    = "Raised by " .. facts.brief(rule.title or rule.id or "a rule"),
+      created    = "Raised by " .. brief(rule.title or rule.id or "a rule"),
       note       = "Note of an analyst",
       change     = "Changed",
     }
-    for _, item in ipairs(facts.table(threat.evidence)) do
-      local id = facts.text(facts.table(item).id)
-      if id then titles[id] = event_title(item) end
+    for _, event in ipairs(facts.events(threat)) do
+      if event.id then titles[event.id] = event_title(event.about) end
     end
     return { titles = titles }
   end,
