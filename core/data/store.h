@@ -274,14 +274,19 @@ int store_audit_list(struct store_reader *reader, size_t limit, uint64_t before,
  * each at most 512 bytes. customer as in store_get_threat. */
 int store_similar(struct store_reader *reader, struct str threat_id, struct str customer, size_t limit,
                   struct buf *out, struct err *err);
-/* A JSON array, newest first, at most `limit` (200) of {id, threat_id, author, text, time, signed, audited}.
+struct note_query {
+    struct str customer; /* "" all */
+    int64_t since_ns;
+    size_t limit;    /* at most 200 */
+    size_t text_max; /* bytes of each text that are shown, in whole characters; 0: all */
+};
+/* A JSON array, newest first, of {id, threat_id, author, text, time, signed, audited}.
  * signed: it carries a signature (not: it is right). audited: whether an audit record threat.note of the same
  * author for the same threat stands within a minute of it and speaks of this note (detail.note_id its id;
- * else detail.text its text); null where the note is older than the audit that retention left. customer ""
- * all. A call looks at no more than the newest 20,000 notes. */
-int store_notes_recent(struct store_reader *reader, struct str customer, int64_t since_ns, size_t limit,
-                       struct buf *out, struct err *err);
-/* The same of one threat. ERR_NOT_FOUND; customer as in store_get_threat. */
+ * else detail.text its text); null where the note is older than the audit that retention left. */
+int store_notes_recent(struct store_reader *reader, const struct note_query *query, struct buf *out,
+                       struct err *err);
+/* The same of one threat, at most `limit` (200). ERR_NOT_FOUND; customer as in store_get_threat. */
 int store_notes(struct store_reader *reader, struct str threat_id, struct str customer, size_t limit,
                 struct buf *out, struct err *err);
 struct observation_query {

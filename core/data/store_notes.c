@@ -5,7 +5,6 @@
 #include "base/json.h"
 
 #define NOTES_MAX  200
-#define LOOK_MAX   20000 /* newest notes one call looks at */
 #define NEAR_NS    (60 * NS_PER_S)
 #define DETAIL_MAX (1 << 20)
 
@@ -54,9 +53,18 @@ static int read_audit_from(struct store_reader *reader, int64_t *from_ns, struct
 
 /* ---- lists ---- */
 
+struct str store_cut(struct str text, size_t max)
+{
+    size_t len = max;
+    if (text.len <= len)
+        return text;
+    while (len && ((unsigned char)text.ptr[len] & 0xc0) == 0x80)
+        len--;
+    return (struct str){text.ptr, len};
+}
+
 struct listing {
-    struct str customer;
-    size_t limit, taken;
+    size_t limit, taken, text_max;
     int64_t audit_from;
     struct buf *out;
 };
@@ -74,7 +82,7 @@ static int put_note(struct store_reader *reader, const struct note *note, struct
     buf_json_kint(out, "id", note->note.id);
     buf_json_kstr(out, "threat_id", note->threat_id);
     buf_json_kstr(out, "author", note->note.author);
-    buf_json_kstr(out, "text", note->note.text);
+    buf_json_kstr(out, "text", store_cut(note->note.text, listing->text_max));
     buf_json_ktime(out, "time", note->note.at_ns);
     buf_json_kbool(out, "signed", note->note.signature.len > 0);
     if (!audited && note->note.at_ns < listing->audit_from) {
@@ -92,9 +100,9 @@ static int put_notes(struct store_reader *reader, sqlite3_stmt *rows, struct lis
 {
     int more = rows ? 1 : -1;
     buf_putc(listing->out, '[');
-    for (size_t looked = 0; more == 1 && looked < LOOK_MAX && listing->taken < listing->limit; looked++) {
+    while (more == 1 && listing->taken < listing->limit) {
         more = sql_step(&reader->sql, rows, err);
-        if (more != 1 || (listing->customer.len && !str_equal(listing->customer, sql_text(rows, 6))))
+        if (more != 1)
             continue;
         const struct note note = {.note = {.id = sql_int(rows, 0),
                                            .at_ns = sql_int(rows, 1),
@@ -116,16 +124,24 @@ static size_t bounded(size_t limit)
     return limit < NOTES_MAX ? limit : NOTES_MAX;
 }
 
-int store_notes_recent(struct store_reader *reader, struct str customer, int64_t since_ns, size_t limit,
-                       struct buf *out, struct err *err)
+static sqlite3_stmt *find_recent(struct store_reader *reader, const struct note_query *query, struct err *err)
 {
-    struct listing listing = {.customer = customer, .limit = bounded(limit), .out = out};
+    int64_t limit = (int64_t)bounded(query->limit);
+    return query->customer.len ? sql_query(&reader->sql, SQL_NOTES_RECENT_OF, err, "iit", query->since_ns,
+                                           limit, query->customer)
+                               : sql_query(&reader->sql, SQL_NOTES_RECENT, err, "ii", query->since_ns, limit);
+}
+
+int store_notes_recent(struct store_reader *reader, const struct note_query *query, struct buf *out,
+                       struct err *err)
+{
+    struct listing listing = {
+        .limit = bounded(query->limit), .text_max = query->text_max ? query->text_max : SIZE_MAX, .out = out};
     if (reader_begin(reader, err))
         return -1;
     int result = read_audit_from(reader, &listing.audit_from, err);
     if (result == 0)
-        result = put_notes(reader, sql_query(&reader->sql, SQL_NOTES_RECENT, err, "i", since_ns), &listing,
-                           err);
+        result = put_notes(reader, find_recent(reader, query, err), &listing, err);
     reader_end(reader);
     return result;
 }
@@ -149,7 +165,7 @@ static int find_threat(struct store_reader *reader, struct str id, struct str cu
 int store_notes(struct store_reader *reader, struct str threat_id, struct str customer, size_t limit,
                 struct buf *out, struct err *err)
 {
-    struct listing listing = {.limit = bounded(limit), .out = out};
+    struct listing listing = {.limit = bounded(limit), .text_max = SIZE_MAX, .out = out};
     int64_t seq = 0;
     if (reader_begin(reader, err))
         return -1;

@@ -235,16 +235,6 @@ static int compare_all(struct search *search, struct err *err)
 
 /* ---- the answer ---- */
 
-static struct str cut(struct str text)
-{
-    size_t len = NOTE_SHOWN_MAX;
-    if (text.len <= len)
-        return text;
-    while (len && ((unsigned char)text.ptr[len] & 0xc0) == 0x80)
-        len--;
-    return (struct str){text.ptr, len};
-}
-
 static int put_notes(struct store_reader *reader, int64_t seq, struct buf *out, struct err *err)
 {
     sqlite3_stmt *rows = sql_query(&reader->sql, SQL_NOTES, err, "ii", seq, (int64_t)NOTES_SHOWN);
@@ -257,7 +247,7 @@ static int put_notes(struct store_reader *reader, int64_t seq, struct buf *out, 
         first = false;
         buf_json_kstr(out, "author", sql_text(rows, 2));
         buf_json_ktime(out, "time", sql_int(rows, 1));
-        buf_json_kstr(out, "text", cut(sql_text(rows, 3)));
+        buf_json_kstr(out, "text", store_cut(sql_text(rows, 3), NOTE_SHOWN_MAX));
         buf_putc(out, '}');
     }
     buf_putc(out, ']');

@@ -87,7 +87,14 @@ static const char migration_2[] =
     "CREATE INDEX observation_customer ON observations(customer, kind, at);"
     "CREATE INDEX observation_entity ON observations(folded, kind, at) WHERE folded <> '';";
 
-static const char *const migrations[] = {migration_1, migration_2};
+/* Notes are asked for by customer: however many others have, each finds its own. */
+static const char migration_3[] =
+    "ALTER TABLE notes ADD COLUMN customer TEXT NOT NULL DEFAULT '';"
+    "UPDATE notes SET customer = coalesce((SELECT c.customer FROM threats t JOIN cells c ON c.id = t.cell"
+    " WHERE t.seq = notes.seq), '');"
+    "CREATE INDEX note_customer ON notes(customer, at);";
+
+static const char *const migrations[] = {migration_1, migration_2, migration_3};
 #define VERSION ((int64_t)(sizeof migrations / sizeof *migrations))
 
 #define TOP_COLUMNS     "SELECT entity, name, count, level "
@@ -108,7 +115,7 @@ static const char *const migrations[] = {migration_1, migration_2};
 #define OBSERVATION_COLUMNS "SELECT kind, customer, entity, at, event, body FROM observations "
 #define OBSERVATION_WHERE   "kind = ?1 AND at >= ?2 AND at < ?3 "
 #define OBSERVATION_ORDER   "ORDER BY at DESC, id DESC LIMIT ?4"
-#define NOTE_COLUMNS        "SELECT n.id, n.at, n.author, n.text, n.signature, t.id, c.customer "
+#define NOTE_COLUMNS        "SELECT n.id, n.at, n.author, n.text, n.signature, t.id "
 
 const char *const store_sql_texts[SQL_COUNT] = {
     [SQL_BEGIN_WRITE] = "BEGIN IMMEDIATE",
@@ -153,7 +160,9 @@ const char *const store_sql_texts[SQL_COUNT] = {
     [SQL_MEMBER_PUT] = "INSERT OR IGNORE INTO members VALUES(?, ?)",
     [SQL_MEMBERS] = "SELECT event FROM members WHERE seq = ? LIMIT ?",
     [SQL_MEMBERS_DELETE] = "DELETE FROM members WHERE seq = ?",
-    [SQL_NOTE_PUT] = "INSERT INTO notes(seq, at, author, text, signature) VALUES(?, ?, ?, ?, ?)",
+    [SQL_NOTE_PUT] = "INSERT INTO notes(seq, at, author, text, signature, customer)"
+                     " VALUES(?1, ?2, ?3, ?4, ?5, coalesce((SELECT c.customer FROM threats t"
+                     " JOIN cells c ON c.id = t.cell WHERE t.seq = ?1), ''))",
     [SQL_NOTES] = "SELECT id, at, author, text, signature FROM notes WHERE seq = ? ORDER BY id DESC LIMIT ?",
     [SQL_NOTES_DELETE] = "DELETE FROM notes WHERE seq = ?",
     [SQL_AUDIT_PUT] = "INSERT INTO audit(at, who, action, target, detail) VALUES(?, ?, ?, ?, ?)",
@@ -310,11 +319,12 @@ const char *const store_sql_texts[SQL_COUNT] = {
     [SQL_SIMILAR_ENTITY] = "SELECT t.seq, t.cell FROM entities e CROSS JOIN threats t ON t.seq = e.seq"
                            " WHERE e.entity = ? AND e.seq > 0 ORDER BY e.seq DESC LIMIT ?",
     [SQL_NOTES_OF] = NOTE_COLUMNS
-    "FROM threats t CROSS JOIN cells c ON c.id = t.cell CROSS JOIN notes n ON n.seq = t.seq"
-    " WHERE t.seq = ? ORDER BY n.id DESC",
-    [SQL_NOTES_RECENT] = NOTE_COLUMNS
-    "FROM notes n INDEXED BY note_at CROSS JOIN threats t ON t.seq = n.seq"
-    " CROSS JOIN cells c ON c.id = t.cell WHERE n.at >= ? ORDER BY n.at DESC, n.id DESC",
+    "FROM threats t CROSS JOIN notes n ON n.seq = t.seq WHERE t.seq = ? ORDER BY n.id DESC",
+    [SQL_NOTES_RECENT] = NOTE_COLUMNS "FROM notes n INDEXED BY note_at CROSS JOIN threats t ON t.seq = n.seq"
+                                      " WHERE n.at >= ? ORDER BY n.at DESC, n.id DESC LIMIT ?",
+    [SQL_NOTES_RECENT_OF] = NOTE_COLUMNS
+    "FROM notes n INDEXED BY note_customer CROSS JOIN threats t ON t.seq = n.seq"
+    " WHERE n.customer = ?3 AND n.at >= ?1 ORDER BY n.at DESC, n.id DESC LIMIT ?2",
     [SQL_AUDIT_NOTE] = "SELECT detail FROM audit WHERE target = ? AND who = ? AND action = 'threat.note'"
                        " AND at BETWEEN ? AND ? LIMIT 200",
     [SQL_AUDIT_FROM_GET] = "SELECT audit_from FROM meta",

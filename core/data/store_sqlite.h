@@ -92,6 +92,8 @@ void store_read_leave(struct store *store);
 int store_threat_seq(struct store *store, const char *threat_id, int64_t *seq, struct err *err);
 /* Takes note of a row more; `evict` deletes the oldest where there are too many now. */
 int store_keep(struct store *store, struct kept *kept, unsigned evict, struct err *err);
+/* The first bytes of a text, at most `max`, whole characters. */
+struct str store_cut(struct str text, size_t max);
 /* 0 inside begin … commit, else ERR_INTERNAL. */
 int store_must_write(const struct store *store, struct err *err);
 

@@ -36,14 +36,14 @@ static int read_background(struct look *look, struct store_reader *reader, struc
                                        .customer = threat->customer,
                                        .since_ns = now - EGRESS_SINCE_NS,
                                        .limit = EGRESS_MOST};
-    size_t most = NOTES_MOST;
+    struct note_query notes = {threat->customer, now - NOTES_SINCE_NS, NOTES_MOST, 0};
     do {
         buf_clear(&look->background);
         buf_puts(&look->background, "\"notes\":");
-        if (store_notes_recent(reader, threat->customer, now - NOTES_SINCE_NS, most, &look->background, err))
+        if (store_notes_recent(reader, &notes, &look->background, err) != 0)
             return -1;
-        most /= 2;
-    } while (look->background.len > BACKGROUND_BYTES && most);
+        notes.limit /= 2;
+    } while (look->background.len > BACKGROUND_BYTES && notes.limit);
     buf_puts(&look->background, ",\"egress\":");
     size_t len = look->background.len;
     if (store_observations(reader, &egress, &look->background, err) != 0)

@@ -37,7 +37,8 @@ static void make_version_1(struct shop *shop)
     assert_int_equal(sqlite3_exec(db, find.ptr, drop_one, &drop, NULL), SQLITE_OK);
     assert_true(drop.len > 0);
     run_sql(db, drop.ptr);
-    run_sql(db, "DROP INDEX note_at; ALTER TABLE meta DROP COLUMN audit_from; PRAGMA user_version = 1;");
+    run_sql(db, "DROP INDEX note_at; DROP INDEX note_customer; ALTER TABLE notes DROP COLUMN customer; ALTER "
+                "TABLE meta DROP COLUMN audit_from; PRAGMA user_version = 1;");
     assert_int_equal(sqlite3_close(db), SQLITE_OK);
     buf_free(&find);
     buf_free(&drop);
@@ -78,6 +79,16 @@ static void a_store_of_version_1_is_brought_up_with_all_it_holds(void **state)
     /* From before the audit that is left: it may have been trimmed. */
     assert_int_equal(json_kind(json_get(json_item(json, 0), "audited")), JSON_KIND_NULL);
     json_free(json);
+    const struct note_query theirs = {threat->customer, 0, 9, 0}, others = {STR("nobody"), 0, 9, 0};
+    buf_clear(&out);
+    ok(store_notes_recent(shop.reader, &theirs, &out, &shop.err), &shop.err);
+    json = json_of(&out);
+    assert_int_equal(json_count(json), 1);
+    member_is(json_item(json, 0), "text", "old");
+    json_free(json);
+    buf_clear(&out);
+    ok(store_notes_recent(shop.reader, &others, &out, &shop.err), &shop.err);
+    assert_true(str_is(buf_str(&out), "[]"));
     buf_free(&out);
     threat_free(threat);
     shop_free(&shop);

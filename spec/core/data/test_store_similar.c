@@ -214,7 +214,8 @@ static void audit(struct shop *shop, uint64_t n, int64_t at_ns, const char *auth
 static struct json *recent(struct shop *shop, const char *customer, int64_t since_ns, size_t limit)
 {
     struct buf out = BUF_EMPTY;
-    ok(store_notes_recent(shop->reader, str_from(customer), since_ns, limit, &out, &shop->err), &shop->err);
+    const struct note_query query = {str_from(customer), since_ns, limit, 0};
+    ok(store_notes_recent(shop->reader, &query, &out, &shop->err), &shop->err);
     struct json *json = json_of(&out);
     buf_free(&out);
     return json;
@@ -252,6 +253,50 @@ static void notes_are_listed_newest_first_of_one_customer(void **state)
     json_free(json);
     json = recent(&shop, "c", 0, 200);
     assert_int_equal(json_count(json), 0);
+    json_free(json);
+    shop_free(&shop);
+}
+
+static void other_customers_notes_take_no_room(void **state)
+{
+    struct shop shop = shop_new(state);
+    shop_begin(&shop);
+    put_like(&shop, 1, "a", "r1", "t1", "");
+    put_like(&shop, 2, "b", "r1", "t1", "");
+    add_note(&shop, 1, T0, "bo", "own");
+    for (int i = 0; i < 20001; i++)
+        add_note(&shop, 2, T0 + 1 + i, "bo", "foreign");
+    shop_commit(&shop);
+    struct json *json = recent(&shop, "a", 0, 200);
+    assert_int_equal(json_count(json), 1);
+    member_is(json_item(json, 0), "text", "own");
+    json_free(json);
+    shop_free(&shop);
+}
+
+static void long_texts_are_cut_where_that_is_asked(void **state)
+{
+    struct shop shop = shop_new(state);
+    struct note_query query = {STR("a"), 0, 200, 3};
+    struct buf out = BUF_EMPTY;
+    shop_begin(&shop);
+    put_like(&shop, 1, "a", "r1", "t1", "");
+    add_note(&shop, 1, T0, "bo", "abcd");
+    add_note(&shop, 1, T0 + 1, "bo", "ab\u00e4");
+    add_note(&shop, 1, T0 + 2, "bo", "abc");
+    shop_commit(&shop);
+    ok(store_notes_recent(shop.reader, &query, &out, &shop.err), &shop.err);
+    struct json *json = json_of(&out);
+    member_is(json_item(json, 0), "text", "abc");
+    member_is(json_item(json, 1), "text", "ab");
+    member_is(json_item(json, 2), "text", "abc");
+    json_free(json);
+    buf_free(&out);
+    json = recent(&shop, "a", 0, 1);
+    assert_int_equal(json_count(json), 1);
+    json_free(json);
+    json = recent(&shop, "a", T0, 200);
+    member_is(json_item(json, 2), "text", "abcd");
     json_free(json);
     shop_free(&shop);
 }
@@ -368,6 +413,8 @@ int main(void)
         on_both(shadow_suppressed_and_foreign_threats_are_no_history),
         on_both(among_thousands_the_most_alike_are_found),
         on_both(notes_are_listed_newest_first_of_one_customer),
+        on_both(other_customers_notes_take_no_room),
+        on_both(long_texts_are_cut_where_that_is_asked),
         on_both(at_most_200_notes_are_given),
         on_both(a_note_is_audited_where_a_record_speaks_of_it),
         on_both(of_notes_older_than_the_audit_nothing_is_said),

@@ -93,7 +93,7 @@ static void read_kept(struct job *job, struct store_reader *reader)
     struct err err = {0};
     struct buf out = BUF_EMPTY;
     const struct observation_query query = {.kind = STR("news"), .limit = 100};
-    must(job, store_notes_recent(reader, STR(""), 0, 200, &out, &err) == 0);
+    must(job, store_notes_recent(reader, &(struct note_query){.limit = 200}, &out, &err) == 0);
     must(job, count_of(job, &out) % BATCH == 0);
     must(job, store_observations(reader, &query, &out, &err) == 0);
     must(job, count_of(job, &out) % BATCH == 0);
