@@ -15,7 +15,7 @@ struct queue_job {
     struct str id;         /* copied by the queue; in what it gives back, borrowed until the next call */
     unsigned severity;     /* < AI_SEVERITIES; more counts as critical */
     int64_t queued_ns;     /* what "oldest" goes by; equal: in the order they were pushed */
-    int64_t not_before_ns; /* not taken earlier */
+    int64_t not_before_ns; /* not taken earlier; 0: at once */
     void *data;            /* the caller's */
 };
 
@@ -44,7 +44,7 @@ int64_t ai_queue_next_at(const struct ai_queue *queue, int64_t now_ns);
 
 size_t ai_queue_depth(const struct ai_queue *queue);
 size_t ai_queue_depth_of(const struct ai_queue *queue, unsigned severity);
-/* How many would be taken before this one; SIZE_MAX when it is not there. */
+/* How many would be taken before this one were all of them ready; SIZE_MAX when it is not there. */
 size_t ai_queue_position(const struct ai_queue *queue, struct str id);
 
 /* A job took so long: the running mean (weight 1/8; the first counts whole). */

@@ -94,23 +94,24 @@ void followup_reserve(struct followup *f, const struct errand *errand, bool hold
         else
             budget_release(f->budget, now, &key, errand->tokens_held);
     }
+    if (!hold)
+        f->closed_until = 0; /* there may be room now */
 }
 
-/* Which agents must do without the model today. False: all must; the job waits for the next day. The whole is
- * held against the limits of the rule and of all, a sixth of it against an agent's. */
-static bool within_budget(struct followup *f, struct str rule, int64_t now, unsigned *without)
+/* Which agents must do without the model today. False: all must, by *limit; the job waits for the next day.
+ * The whole is held against the limits of the rule and of all, a sixth of it against an agent's. */
+static bool within_budget(struct followup *f, struct str rule, int64_t now, unsigned *without,
+                          enum budget_kind *limit)
 {
     struct budget_key whole = {rule, STR(""), str_from(f->settings.model)};
-    enum budget_kind limit;
     *without = 0;
-    if (!budget_admits(f->budget, now, &whole, f->mean_tokens, &limit) && limit != BUDGET_AGENT)
+    if (!budget_admits(f->budget, now, &whole, f->mean_tokens, limit) && *limit != BUDGET_AGENT)
         return false;
     for (unsigned i = 0; i < AGENT_COUNT; i++) {
         struct budget_key key = {rule, str_from(agent_names[i]), str_from(f->settings.model)};
-        enum budget_kind which;
-        if (budget_admits(f->budget, now, &key, f->mean_tokens / AGENT_COUNT, &which))
+        if (budget_admits(f->budget, now, &key, f->mean_tokens / AGENT_COUNT, limit))
             continue;
-        if (which != BUDGET_AGENT)
+        if (*limit != BUDGET_AGENT)
             return false;
         *without |= 1u << i;
     }
@@ -119,6 +120,7 @@ static bool within_budget(struct followup *f, struct str rule, int64_t now, unsi
 
 static int claim_model(struct followup *f, struct store_job *job, int64_t now, struct err *err)
 {
+    enum budget_kind limit;
     unsigned without;
     int rc = 0;
     if (waits_for_other(f, job))
@@ -126,18 +128,25 @@ static int claim_model(struct followup *f, struct store_job *job, int64_t now, s
     struct threat *threat = find(f, job, &rc, err);
     if (threat == NULL)
         return rc;
-    if (within_budget(f, threat->rule_id, now, &without))
+    if (within_budget(f, threat->rule_id, now, &without, &limit))
         return claim(f, job, threat, without, err);
-    /* Of the queue only: a start asks the budgets again. */
-    job->not_before_ns = budget_next_reset(now);
+    f->held_until = budget_next_reset(now);
+    if (limit == BUDGET_RULE) /* of the queue only: a start asks the budgets again */
+        job->not_before_ns = f->held_until;
+    else /* the same for every job: none of them is asked */
+        f->closed_until = f->held_until;
     followup_queue(f, job);
-    f->held_until = job->not_before_ns;
     return 0;
 }
 
 static unsigned models_at_once(const struct followup *f)
 {
     return f->settings.concurrency ? f->settings.concurrency : 1;
+}
+
+static bool may_ask(const struct followup *f, int64_t now)
+{
+    return f->has_model && f->in_work[JOB_MODEL] < models_at_once(f) && now >= f->closed_until;
 }
 
 static int claim_models(struct followup *f, int64_t now, struct err *err)
@@ -147,9 +156,10 @@ static int claim_models(struct followup *f, int64_t now, struct err *err)
     if (f->held_until && now >= f->held_until)
         f->held_until = 0;
     followup_refill(f, JOB_MODEL);
-    while (rc == 0 && f->has_model && f->in_work[JOB_MODEL] < models_at_once(f) &&
-           f->claimed.count < CLAIMS_AT_ONCE && ai_queue_next_at(f->queues[JOB_MODEL], now) <= now &&
-           breaker_admits(&f->breaker, clock_monotonic())) {
+    for (size_t taken = 0;
+         rc == 0 && taken < CLAIMS_AT_ONCE && may_ask(f, now) &&
+         ai_queue_next_at(f->queues[JOB_MODEL], now) <= now && breaker_admits(&f->breaker, clock_monotonic());
+         taken++) {
         unsigned before = f->in_work[JOB_MODEL];
         if (!ai_queue_take(f->queues[JOB_MODEL], now, &entry)) {
             breaker_abandoned(&f->breaker);
@@ -174,8 +184,7 @@ static bool has_due(const struct followup *f, enum job_stage stage, int64_t now)
 bool followup_claims_due(struct followup *f, int64_t now, int64_t mono)
 {
     return (f->in_work[JOB_FINDINGS] < FINDINGS_AT_ONCE && has_due(f, JOB_FINDINGS, now)) ||
-           (f->has_model && f->in_work[JOB_MODEL] < models_at_once(f) && has_due(f, JOB_MODEL, now) &&
-            breaker_retry_at(&f->breaker, mono) <= mono);
+           (may_ask(f, now) && has_due(f, JOB_MODEL, now) && breaker_retry_at(&f->breaker, mono) <= mono);
 }
 
 int followup_claim(struct followup *f, int64_t now, struct err *err)

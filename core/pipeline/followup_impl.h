@@ -41,8 +41,9 @@ struct followup {
     VEC(struct store_job) deferred; /* until the other stage of their threat is done */
     struct breaker breaker;
     struct budget *budget;
-    int64_t mean_tokens; /* of an analysis by a model */
-    int64_t held_until;  /* model jobs wait for a budget; 0: they do not */
+    int64_t mean_tokens;  /* of an analysis by a model */
+    int64_t held_until;   /* model jobs wait for a budget; 0: they do not */
+    int64_t closed_until; /* all of them do, as far as is known */
 
     VEC(struct store_job) put;    /* in this transaction */
     VEC(struct errand *) claimed; /* in this transaction, to be handed out */

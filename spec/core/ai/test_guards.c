@@ -11,6 +11,8 @@
 #include "ai/breaker.h"
 #include "ai/budget.h"
 #include "ai/monotonic.h"
+#include <time.h>
+
 #include "ai/queue.h"
 #include "base/clock.h"
 
@@ -317,6 +319,66 @@ static void a_job_is_not_taken_before_its_time(void **state)
     ai_queue_free(queue, NULL);
 }
 
+/* Ten thousand that wait for tomorrow are not walked past by each that asks today: a hundred times longer
+ * than it takes would still pass, and a thousand million steps would not. */
+static void what_is_held_costs_nobody_anything(void **state)
+{
+    (void)state;
+    struct ai_queue *queue = ai_queue_new(0);
+    struct queue_job job;
+    char id[16];
+    for (int i = 0; i < AI_QUEUE_CAPACITY - 1; i++) {
+        snprintf(id, sizeof id, "held%d", i);
+        job = (struct queue_job){.id = str_from(id), .severity = 4, .not_before_ns = 100 + i % 3};
+        assert_int_equal(ai_queue_push(queue, &job, NULL), QUEUE_ADDED);
+    }
+    clock_t began = clock();
+    for (int i = 0; i < 1000000; i++) {
+        if (ai_queue_next_at(queue, 5) != 100 || ai_queue_take(queue, 5, &job))
+            fail();
+        if (i % 10)
+            continue;
+        push(queue, "ready", 1, i, NULL);
+        takes(queue, 5, "ready");
+    }
+    assert_true((double)(clock() - began) / CLOCKS_PER_SEC < 8);
+    for (int i = 0; i < AI_QUEUE_CAPACITY / 3; i++)
+        assert_true(ai_queue_take(queue, 100, &job));
+    assert_int_equal(ai_queue_next_at(queue, 100), 101);
+    assert_false(ai_queue_take(queue, 100, &job));
+    ai_queue_free(queue, NULL);
+}
+
+/* Held or not: the order is that of severity and age, and so is who leaves. */
+static void what_was_held_stands_where_it_belongs(void **state)
+{
+    (void)state;
+    struct ai_queue *queue = ai_queue_new(4);
+    struct queue_job held = {
+        .id = STR("held"), .severity = 2, .queued_ns = 5, .not_before_ns = 9, .data = "held"};
+    struct queue_job young = held, gone;
+    young.id = STR("young");
+    young.queued_ns = 8;
+    young.data = "young";
+    ai_queue_push(queue, &young, NULL);
+    ai_queue_push(queue, &held, NULL);
+    push(queue, "old", 2, 1, NULL);
+    push(queue, "late", 2, 6, NULL);
+    assert_int_equal(ai_queue_depth_of(queue, 2), 4);
+    assert_int_equal(ai_queue_position(queue, STR("held")), 1);
+    assert_int_equal(push(queue, "other", 2, 2, &gone), QUEUE_DISPLACED);
+    assert_string_equal(gone.data, "young");
+    assert_true(ai_queue_reprioritize(queue, STR("held"), 3));
+    assert_int_equal(ai_queue_position(queue, STR("held")), 0);
+    takes(queue, 8, "old");
+    takes(queue, 9, "held");
+    assert_int_equal(ai_queue_next_at(queue, 10), 10);
+    takes(queue, 10, "other");
+    takes(queue, 10, "late");
+    assert_int_equal(ai_queue_next_at(queue, 10), INT64_MAX);
+    ai_queue_free(queue, NULL);
+}
+
 static void jobs_are_removed_and_moved_by_id(void **state)
 {
     (void)state;
@@ -462,6 +524,8 @@ int main(void)
         cmocka_unit_test(most_severe_first_then_oldest),
         cmocka_unit_test(a_full_queue_gives_back_the_least_severe_newest),
         cmocka_unit_test(a_job_is_not_taken_before_its_time),
+        cmocka_unit_test(what_is_held_costs_nobody_anything),
+        cmocka_unit_test(what_was_held_stands_where_it_belongs),
         cmocka_unit_test(jobs_are_removed_and_moved_by_id),
         cmocka_unit_test(the_eta_follows_the_mean_and_the_concurrency),
         cmocka_unit_test(ten_thousand_jobs_keep_the_order_of_a_plain_list),

@@ -462,6 +462,29 @@ static void what_is_over_the_budget_waits_for_the_next_day(void **state)
     desk_close(&d);
 }
 
+/* What is held for an analysis under way is more than it takes in the end: the others wait for that, not for
+ * tomorrow. */
+static void what_an_analysis_did_not_take_is_there_for_the_next(void **state)
+{
+    char id[5][UUID_TEXT], user[16];
+    (void)state;
+    OPEN(d, true, AGENTS);
+    d.settings.tokens_day = 20000; /* 12,000 are held for the first, which takes 660 */
+    desk_start(&d);
+    desk_hold(&d.model, true);
+    for (int i = 0; i < 5; i++) {
+        snprintf(user, sizeof(user), "u%d", i);
+        desk_send(&d, user, "", id[i]);
+    }
+    while (!desk_state(&d).over_budget)
+        usleep(1000);
+    assert_int_equal(desk_state(&d).in_work_model, 1);
+    desk_hold(&d.model, false);
+    for (int i = 0; i < 5; i++)
+        desk_wait_says(&d, id[i], "analysis.provider", "\"model\"");
+    desk_close(&d);
+}
+
 static void an_agent_over_its_budget_does_without_the_model(void **state)
 {
     char id[UUID_TEXT];
@@ -632,6 +655,7 @@ int main(void)
         cmocka_unit_test(an_outage_takes_nothing_back),
         cmocka_unit_test(findings_stand_when_the_agents_do_not_load),
         cmocka_unit_test(what_is_over_the_budget_waits_for_the_next_day),
+        cmocka_unit_test(what_an_analysis_did_not_take_is_there_for_the_next),
         cmocka_unit_test(an_agent_over_its_budget_does_without_the_model),
         cmocka_unit_test(identical_evidence_is_answered_once_for_each_customer),
         cmocka_unit_test(pseudonyms_come_back_while_there_is_room),
