@@ -7,9 +7,9 @@ const struct event_limits event_limits_default = {256 << 10, 32, 1024, 120 * NS_
 #define VALUES_MOST (1u << 20)
 
 static const char *const quality_names[QUALITY_COUNT] = {
-    "number_out_of_range", "lone_surrogate", "invalid_utf8",   "time_in_future", "time_missing",
-    "time_invalid",        "not_converted",  "value_unmapped", "field_shadowed", "fields_truncated",
-    "fix_failed",          "match_limit",    "not_dissected",
+    "number_out_of_range", "lone_surrogate", "invalid_utf8",   "time_in_future",    "time_missing",
+    "time_invalid",        "not_converted",  "value_unmapped", "field_shadowed",    "fields_truncated",
+    "fix_failed",          "match_limit",    "not_dissected",  "customer_replaced",
 };
 
 const char *event_quality_name(unsigned bit_index)

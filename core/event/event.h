@@ -41,7 +41,8 @@ enum event_quality {
     QUALITY_FIX_FAILED = 1 << 10,  /* "fix_failed": the source's Lua failed on it */
     QUALITY_MATCH_LIMIT = 1 << 11, /* "match_limit": verification was cut off by its budget */
     QUALITY_DISSECT = 1 << 12,     /* "not_dissected" */
-    QUALITY_COUNT = 13
+    QUALITY_CUSTOMER = 1 << 13,    /* "customer_replaced": its name was too long or held control characters */
+    QUALITY_COUNT = 14
 };
 const char *event_quality_name(unsigned bit_index); /* NULL beyond the last */
 

@@ -12,10 +12,11 @@ struct store_ask {
     void *arg;
     void (*found)(struct analysis *analysis, struct str json);
     int (*read)(struct store_ask *ask, struct store_reader *reader, struct err *err);
-    char threat_id[UUID_TEXT], kind[65], entity[257], customer[129];
+    char threat_id[UUID_TEXT], kind[65], entity[257];
+    struct buf customer; /* as the threat says it, whatever bytes it has */
     int64_t since_ns;
     size_t limit;
-    struct answer_key key; /* customer points into the ask */
+    struct answer_key key; /* its customer is the ask's */
     struct buf out;
     struct err err;
     bool failed;
@@ -25,19 +26,19 @@ struct store_ask {
 
 static int read_similar(struct store_ask *ask, struct store_reader *reader, struct err *err)
 {
-    return store_similar(reader, str_from(ask->threat_id), str_from(ask->customer), ask->limit, &ask->out,
+    return store_similar(reader, str_from(ask->threat_id), buf_str(&ask->customer), ask->limit, &ask->out,
                          err);
 }
 
 static int read_notes(struct store_ask *ask, struct store_reader *reader, struct err *err)
 {
-    return store_notes(reader, str_from(ask->threat_id), str_from(ask->customer), ask->limit, &ask->out, err);
+    return store_notes(reader, str_from(ask->threat_id), buf_str(&ask->customer), ask->limit, &ask->out, err);
 }
 
 static int read_observations(struct store_ask *ask, struct store_reader *reader, struct err *err)
 {
     struct observation_query query = {.kind = str_from(ask->kind),
-                                      .customer = str_from(ask->customer),
+                                      .customer = buf_str(&ask->customer),
                                       .entity = str_from(ask->entity),
                                       .since_ns = ask->since_ns,
                                       .limit = ask->limit};
@@ -74,6 +75,13 @@ static void unlink_ask(struct store_ask *ask)
     *at = ask->next;
 }
 
+static void ask_free(struct store_ask *ask)
+{
+    buf_free(&ask->customer);
+    buf_free(&ask->out);
+    free(ask);
+}
+
 static void ask_done(struct query *query)
 {
     struct store_ask *ask = (struct store_ask *)query;
@@ -88,8 +96,7 @@ static void ask_done(struct query *query)
             ask->answer(ask->arg, buf_str(&ask->out), ask->failed ? &ask->err : NULL);
         analyst->running = NULL;
     }
-    buf_free(&ask->out);
-    free(ask);
+    ask_free(ask);
 }
 
 static struct store_ask *ask_new(struct analysis *analysis)
@@ -101,7 +108,7 @@ static struct store_ask *ask_new(struct analysis *analysis)
     ask->query.done = ask_done;
     ask->query.reply_to = analysis->analyst->options.box;
     memcpy(ask->threat_id, threat->id, sizeof(ask->threat_id));
-    snprintf(ask->customer, sizeof(ask->customer), "%.*s", STR_ARG(threat->customer));
+    buf_put(&ask->customer, threat->customer);
     return ask;
 }
 
@@ -113,7 +120,7 @@ static bool send_ask(struct store_ask *ask)
     if (analysis->analyst->options.readers && readers_ask(analysis->analyst->options.readers, &ask->query))
         return true;
     unlink_ask(ask);
-    free(ask);
+    ask_free(ask);
     return false;
 }
 
@@ -172,7 +179,7 @@ bool analysis_look_up(struct analysis *analysis, void (*found)(struct analysis *
     ask->read = read_answer;
     ask->found = found;
     ask->key = analysis->errand->cache_key;
-    ask->key.customer = str_from(ask->customer);
+    ask->key.customer = buf_str(&ask->customer);
     return send_ask(ask);
 }
 

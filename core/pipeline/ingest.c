@@ -2,7 +2,9 @@
 
 #include <stdlib.h>
 
+#include "base/id.h"
 #include "base/json_tape.h"
+#include "base/text.h"
 
 #define CUSTOMER_MAX 128 /* bytes of a customer's name that an event brings */
 
@@ -161,6 +163,45 @@ static uint32_t choose_source(const struct detector *detector, const struct even
     return UINT32_MAX;
 }
 
+static bool is_control(char c)
+{
+    return (unsigned char)c < 0x20 || c == 0x7f;
+}
+
+/* As names in the token file are. */
+static bool is_customer(struct str name)
+{
+    for (size_t i = 0; i < name.len && i < CUSTOMER_MAX; i++)
+        if (is_control(name.ptr[i]))
+            return false;
+    return name.len <= CUSTOMER_MAX && text_is_utf8(name);
+}
+
+/* Neither a cut nor a NUL may make of it another customer's name: what can be read of it, and a hash of all.
+ */
+static struct str customer_of(struct str name, struct arena *arena)
+{
+    struct id128 hash = hash_id(&name, 1);
+    size_t len = 0, room = CUSTOMER_MAX - 1 - 2 * sizeof(hash.bytes);
+    char *out = arena_alloc(arena, CUSTOMER_MAX + 1);
+    for (size_t at = 0; at < name.len;) {
+        uint32_t point;
+        int step = text_utf8_decode((struct str){name.ptr + at, name.len - at}, &point);
+        size_t bytes = (size_t)(step < 0 ? -step : step), kept = step < 0 ? 1 : bytes;
+        if (len + kept > room)
+            break;
+        if (step < 0 || is_control(name.ptr[at]))
+            out[len] = '_';
+        else
+            memcpy(out + len, name.ptr + at, kept);
+        len += kept;
+        at += bytes;
+    }
+    out[len++] = '~';
+    id_hex(hash.bytes, sizeof(hash.bytes), out + len);
+    return (struct str){out, len + 2 * sizeof(hash.bytes)};
+}
+
 static void set_customer(struct batch *batch, struct event *event)
 {
     event->customer = batch->customer;
@@ -170,8 +211,10 @@ static void set_customer(struct batch *batch, struct event *event)
         event->customer = event_text(event, FIELD_ORGANIZATION_NAME);
     if (event->customer.len == 0)
         event->customer = STR("default");
-    if (event->customer.len > CUSTOMER_MAX)
-        event->customer.len = CUSTOMER_MAX;
+    if (is_customer(event->customer))
+        return;
+    event->customer = customer_of(event->customer, batch->arena);
+    event->quality |= QUALITY_CUSTOMER;
 }
 
 static void set_identity(struct batch *batch, struct event *event)

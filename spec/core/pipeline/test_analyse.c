@@ -604,6 +604,48 @@ static void agents_see_their_own_customer_only(void **state)
     desk_close(&d);
 }
 
+/* Threats of a store that an earlier version wrote may have such a name. */
+static int end_customer_with_nul(struct writer *writer, void *arg, struct err *err)
+{
+    struct threat *threat = book_find(writer_book(writer), str_from(arg), err);
+    assert_non_null(threat);
+    threat->customer = threat_keep(threat, (struct str){"acme\0x", 6});
+    book_touch(writer_book(writer), threat);
+    return followup_analyse(writer_followup(writer), threat, err);
+}
+
+static int observe_acme(struct writer *writer, void *arg, struct err *err)
+{
+    struct store_observation news = {.kind = STR("news"),
+                                     .customer = STR("acme"),
+                                     .time_ns = clock_now(writer_clock(writer)),
+                                     .event = {{1}},
+                                     .body = STR("{\"n\":1}")};
+    (void)arg;
+    return store_add_observation(writer_store(writer), &news, err);
+}
+
+static void a_nul_in_the_customer_reads_nobody_elses(void **state)
+{
+    char id[UUID_TEXT];
+    (void)state;
+    OPEN(d, false, DESK_RULE,
+         DESK_AGENTS(
+             "gather = function() return { text = #observations.list({ kind = 'news' }) .. '' } end,"));
+    desk_start(&d);
+    assert_int_equal(desk_on_writer(&d, observe_acme, NULL), ERR_NONE);
+    desk_send(&d, "ana", "acme", id);
+    desk_settle(&d);
+    desk_expect(&d, id, "agent_analyses.historical.summary", "\"1\"");
+    desk_send(&d, "ana", "umbrella", id);
+    desk_settle(&d);
+    desk_expect(&d, id, "agent_analyses.historical.summary", "\"0\"");
+    assert_int_equal(desk_on_writer(&d, end_customer_with_nul, id), ERR_NONE);
+    desk_settle(&d);
+    desk_expect(&d, id, "agent_analyses.historical.summary", "\"0\"");
+    desk_close(&d);
+}
+
 static void a_gather_that_never_returns_is_cut_off(void **state)
 {
     char id[UUID_TEXT];
@@ -660,6 +702,7 @@ int main(void)
         cmocka_unit_test(identical_evidence_is_answered_once_for_each_customer),
         cmocka_unit_test(pseudonyms_come_back_while_there_is_room),
         cmocka_unit_test(agents_see_their_own_customer_only),
+        cmocka_unit_test(a_nul_in_the_customer_reads_nobody_elses),
         cmocka_unit_test(a_gather_that_never_returns_is_cut_off),
         cmocka_unit_test(agents_that_fail_say_so),
     };

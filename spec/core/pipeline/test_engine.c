@@ -1,6 +1,7 @@
 /* From bytes to threats on one thread: what is taken in, what a pair becomes, who an event is. The ledger
  * adds up after every batch. */
 #include "base/json_tape.h"
+#include "base/text.h"
 #include "core/pipeline/plant.h"
 #include "pipeline/engine.h"
 
@@ -463,6 +464,50 @@ static void the_customer_is_the_tokens_then_the_events_then_default(void **state
     }
 }
 
+#define X31  "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
+#define X127 X31 "y" X31 "y" X31 "y" X31
+
+/* What a NUL, a control character or a cut would make another customer's name is a customer of its own. */
+static void no_odd_name_is_another_customers(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name, *begin;
+        size_t len; /* 0: the name stays */
+    } cases[] = {
+        {"acme", "acme", 0},
+        {"acme\\u0000", "acme_~", 38},
+        {"acme\\u0000x", "acme_x~", 39},
+        {"acme\\u0001x", "acme_x~", 39},
+        {"acme\\nx", "acme_x~", 39},
+        {"\\u0000", "_~", 34},
+        {"acme_x", "acme_x", 0},
+        {X127 "y", X127 "y", 0},
+        {X127 "yz", X31 "y" X31 "y" X31 "~", 128},
+        {X127 "\u00e9", X31 "y" X31 "y" X31 "~", 128}, /* a cut would end within a character */
+    };
+    struct buf seen[sizeof(cases) / sizeof(cases[0])] = {0};
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct stage s = open_stage();
+        struct buf line = BUF_EMPTY;
+        start(&s);
+        buf_printf(&line, "{\"event.action\":\"single\",\"organization.id\":\"%s\"}", cases[i].name);
+        struct batch *batch = feed_str(&s, JOURNAL_NDJSON, buf_str(&line));
+        struct str customer = nth_threat(&s, 0)->customer;
+        assert_int_equal(customer.len, cases[i].len ? cases[i].len : strlen(cases[i].name));
+        assert_true(str_starts(customer, str_from(cases[i].begin)) && text_is_utf8(customer));
+        assert_int_equal(batch->events[0]->quality & QUALITY_CUSTOMER, cases[i].len ? QUALITY_CUSTOMER : 0);
+        buf_put(&seen[i], customer);
+        for (size_t k = 0; k < i; k++)
+            assert_false(str_equal(buf_str(&seen[k]), customer));
+        batch_unref(batch);
+        buf_free(&line);
+        close_stage(&s);
+    }
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+        buf_free(&seen[i]);
+}
+
 static void customers_share_neither_windows_nor_threats(void **state)
 {
     (void)state;
@@ -530,6 +575,7 @@ int main(void)
         cmocka_unit_test(an_event_with_an_id_of_its_own_counts_once),
         cmocka_unit_test(a_repeated_request_counts_once),
         cmocka_unit_test(the_customer_is_the_tokens_then_the_events_then_default),
+        cmocka_unit_test(no_odd_name_is_another_customers),
         cmocka_unit_test(customers_share_neither_windows_nor_threats),
         cmocka_unit_test(time_from_the_future_is_the_time_of_acceptance),
         cmocka_unit_test(a_reset_forgets_threats_windows_and_ledger),
