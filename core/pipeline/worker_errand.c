@@ -12,11 +12,15 @@ bool worker_post(struct worker *w, struct mail *mail)
     return mailbox_post(w->box, mail);
 }
 
-#define NOTES_MOST       200
-#define NOTES_SINCE_NS   (30 * INT64_C(86400) * NS_PER_S)
-#define EGRESS_MOST      50
-#define EGRESS_SINCE_NS  (INT64_C(86400) * NS_PER_S)
-#define BACKGROUND_BYTES (64 << 10) /* of each: with the rest it must fit into a call */
+#define NOTES_MOST      200
+#define NOTES_SINCE_NS  (30 * INT64_C(86400) * NS_PER_S)
+#define NOTES_BYTES     (96 << 10) /* with the rest it must fit into a call */
+#define NOTE_TEXT       512        /* of each note; less where so many would not fit */
+#define NOTE_TEXT_LEAST 8
+#define EGRESS_EACH     4 /* of one entity, the newest */
+#define EGRESS_SINCE_NS (INT64_C(86400) * NS_PER_S)
+#define EGRESS_BYTES    (32 << 10)
+#define ENTITY_MAX      1024 /* bytes: none of a longer name is kept */
 
 /* ---- a second look ---- */
 
@@ -27,32 +31,81 @@ struct look {
     struct buf background;
 };
 
-/* As many of the newest notes as there is room for. */
-static int read_background(struct look *look, struct store_reader *reader, struct err *err)
+/* What is written of each gives way before their number: pages of text do not push a burst of notes out. Of 8
+ * bytes each, every one spelled out, and with the longest of names, all 200 are 55,000. */
+static int read_notes(struct look *look, struct store_reader *reader, struct err *err)
+{
+    struct note_query query = {.customer = look->errand->threat->customer,
+                               .since_ns = clock_now(look->worker->clock) - NOTES_SINCE_NS,
+                               .limit = NOTES_MOST,
+                               .text_max = NOTE_TEXT};
+    size_t len = look->background.len;
+    while (store_notes_recent(reader, &query, &look->background, err) == 0) {
+        if (look->background.len - len <= NOTES_BYTES)
+            return 0;
+        look->background.len = len;
+        if (query.text_max > NOTE_TEXT_LEAST)
+            query.text_max /= 2;
+        else
+            query.limit /= 2; /* names that no API gives */
+        if (query.limit == 0)
+            return err_set(err, ERR_LIMIT, "one note is larger than %d bytes", NOTES_BYTES);
+    }
+    return -1;
+}
+
+/* As many of the newest as fit: one that is there tells as much as all, so large ones hide only their like.
+ */
+static int read_egress_of(struct store_reader *reader, struct observation_query *query, struct buf *out,
+                          struct err *err)
+{
+    struct buf list = BUF_EMPTY;
+    bool fits;
+    int rc;
+    query->limit = EGRESS_EACH;
+    do {
+        buf_clear(&list);
+        rc = store_observations(reader, query, &list, err);
+        fits = out->len + list.len <= EGRESS_BYTES;
+        query->limit /= 2;
+    } while (rc == 0 && !fits && query->limit);
+    if (rc == 0 && fits && list.len > 2) {
+        if (out->len)
+            buf_putc(out, ',');
+        buf_put(out, (struct str){list.ptr + 1, list.len - 2}); /* without its brackets */
+    }
+    buf_free(&list);
+    return rc;
+}
+
+/* Of the threat's own entities: however much others send, it takes nobody's room. */
+static int read_egress(struct look *look, struct store_reader *reader, struct err *err)
 {
     const struct threat *threat = look->errand->threat;
-    int64_t now = clock_now(look->worker->clock);
-    struct observation_query egress = {.kind = STR("egress"),
-                                       .customer = threat->customer,
-                                       .since_ns = now - EGRESS_SINCE_NS,
-                                       .limit = EGRESS_MOST};
-    struct note_query notes = {threat->customer, now - NOTES_SINCE_NS, NOTES_MOST, 0};
-    do {
-        buf_clear(&look->background);
-        buf_puts(&look->background, "\"notes\":");
-        if (store_notes_recent(reader, &notes, &look->background, err) != 0)
-            return -1;
-        notes.limit /= 2;
-    } while (look->background.len > BACKGROUND_BYTES && notes.limit);
-    buf_puts(&look->background, ",\"egress\":");
-    size_t len = look->background.len;
-    if (store_observations(reader, &egress, &look->background, err) != 0)
-        return -1;
-    if (look->background.len - len > BACKGROUND_BYTES) {
-        look->background.len = len;
-        buf_puts(&look->background, "[]");
+    struct observation_query query = {.kind = STR("egress"),
+                                      .customer = threat->customer,
+                                      .since_ns = clock_now(look->worker->clock) - EGRESS_SINCE_NS};
+    struct buf list = BUF_EMPTY;
+    int rc = 0;
+    for (size_t i = 0; i < threat->entities.count && rc == 0; i++) {
+        query.entity = threat->entities.items[i];
+        if (query.entity.len && query.entity.len <= ENTITY_MAX)
+            rc = read_egress_of(reader, &query, &list, err);
     }
-    return 0;
+    buf_putc(&look->background, '[');
+    buf_put(&look->background, buf_str(&list));
+    buf_putc(&look->background, ']');
+    buf_free(&list);
+    return rc;
+}
+
+static int read_background(struct look *look, struct store_reader *reader, struct err *err)
+{
+    buf_puts(&look->background, "\"notes\":");
+    if (read_notes(look, reader, err) != 0)
+        return -1;
+    buf_puts(&look->background, ",\"egress\":");
+    return read_egress(look, reader, err);
 }
 
 static void look_run(struct query *query, struct store_reader *reader)
