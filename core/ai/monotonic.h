@@ -20,7 +20,7 @@ struct ai_effect {
     bool raised;        /* by this answer: mark `raised_by: model` */
     bool add_findings;  /* the cleaned answer may be stored */
     bool review;        /* a person must look; never taken back by an answer */
-    bool injection;     /* set the flag */
+    bool injection;     /* set the flag: `analysis.injection_suspected` */
     const char *reason; /* of the review; "" none. A constant. */
 };
 

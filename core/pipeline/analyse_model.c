@@ -174,6 +174,20 @@ static void print_restored(struct restoring *restoring, const struct json *value
     }
 }
 
+/* The analysis has one flag, true or false; what a coordinator says besides stands beside it. */
+static void put_suspicion(struct turn *turn, const struct answer *answer, struct buf *finding)
+{
+    struct str said;
+    if (turn->kind != AGENT_COORDINATOR ||
+        !threat_extra_get(buf_str(finding), STR("injection_suspected"), &said))
+        return;
+    said = arena_dup(turn->analysis->errand->arena, said);
+    if (said.ptr[0] == '{' && answer->injection_suspected)
+        threat_extra_put(finding, "injection", said);
+    threat_extra_put(finding, "injection_suspected",
+                     answer->injection_suspected ? STR("true") : STR("false"));
+}
+
 /* The cleaned answer, as a finding of this agent. */
 static struct str finding_of(struct turn *turn, const struct answer *answer, const char *provider,
                              const char *status)
@@ -184,6 +198,7 @@ static struct str finding_of(struct turn *turn, const struct answer *answer, con
     struct restoring restoring = {analysis->redact, &finding, GROWTH_MAX, 0};
     print_restored(&restoring, json);
     json_free(json);
+    put_suspicion(turn, answer, &finding);
     threat_extra_put_text(&finding, "provider", str_from(provider));
     threat_extra_put_text(&finding, "status", str_from(status));
     if (answer_dropped_total(&answer->dropped)) {

@@ -216,6 +216,18 @@ static struct ai_effect effect_of(const struct threat *threat, struct errand *er
                         errand->answered ? &errand->answer : NULL);
 }
 
+/* Whoever of the six says so, and whatever became of the others' answers. */
+static void flag_injection(struct threat *threat)
+{
+    struct buf flagged = BUF_EMPTY;
+    struct str analysis = STR("{}");
+    threat_extra_get(threat->extra, STR("analysis"), &analysis);
+    buf_put(&flagged, analysis);
+    threat_extra_put(&flagged, "injection_suspected", STR("true"));
+    threat_put_extra(threat, "analysis", buf_str(&flagged));
+    buf_free(&flagged);
+}
+
 static int apply(struct followup *f, struct errand *errand, struct threat *threat, struct err *err)
 {
     int64_t now = clock_now(f->clock);
@@ -232,6 +244,8 @@ static int apply(struct followup *f, struct errand *errand, struct threat *threa
     } else {
         note_failure(threat, errand);
     }
+    if (effect.injection || errand->injection)
+        flag_injection(threat);
     if (effect.raised && effect.severity > before) {
         threat->severity = (enum severity)effect.severity;
         note_raise(threat, before, now);

@@ -532,6 +532,64 @@ static void identical_evidence_is_answered_once_for_each_customer(void **state)
     desk_close(&d);
 }
 
+/* ---- suspicion ---- */
+
+static enum ai_status coordinator_ends; /* under the model's lock */
+
+static void one_suspects(struct desk_model *model, const char *agent, unsigned turn, struct ai_reply *reply)
+{
+    desk_answer(model, agent, turn, reply);
+    if (strcmp(agent, "config") == 0)
+        reply->content = STR(
+            "{\"claims\":[{\"text\":\"t\",\"evidence\":[\"E1\"]}],\"confidence\":0.9,"
+            "\"injection_suspected\":{\"suspected\":true,\"where\":[\"E1\"],\"reason\":\"r\"}}");
+    if (strcmp(agent, "coordinator") != 0)
+        return;
+    reply->status = coordinator_ends;
+    reply->content = coordinator_ends == AI_ANSWERED
+                         ? STR("{\"claims\":[{\"text\":\"t\",\"evidence\":[\"E1\"]}],\"confidence\":0.9,"
+                               "\"verdict\":\"malicious\",\"severity_suggestion\":\"critical\","
+                               "\"injection_suspected\":{\"suspected\":false,\"where\":[],\"reason\":\"\"}}")
+                         : STR("");
+}
+
+static int review_for_another_reason(struct writer *writer, void *arg, struct err *err)
+{
+    struct threat *threat = book_find(writer_book(writer), str_from(arg), err);
+    assert_non_null(threat);
+    threat->review = true;
+    threat->review_reason = threat_keep(threat, STR("another"));
+    book_touch(writer_book(writer), threat);
+    return 0;
+}
+
+/* The reason of the review may be another; the flag says it all the same. */
+static void a_suspicion_of_one_agent_is_the_threats(void **state)
+{
+    static const enum ai_status ends[] = {AI_ANSWERED, AI_REFUSED};
+    (void)state;
+    OPEN(d, true, AGENTS);
+    d.model.answer = one_suspects;
+    desk_start(&d);
+    for (size_t i = 0; i < sizeof(ends) / sizeof(ends[0]); i++) {
+        char id[UUID_TEXT], user[8];
+        desk_hold(&d.model, true);
+        pthread_mutex_lock(&d.model.lock);
+        coordinator_ends = ends[i];
+        pthread_mutex_unlock(&d.model.lock);
+        snprintf(user, sizeof(user), "u%zu", i);
+        desk_send(&d, user, "", id);
+        assert_int_equal(desk_on_writer(&d, review_for_another_reason, id), ERR_NONE);
+        desk_hold(&d.model, false);
+        desk_settle(&d);
+        desk_expect(&d, id, "review_reason", "\"another\"");
+        desk_expect(&d, id, "severity", "\"LOW\"");
+        desk_expect(&d, id, "analysis.injection_suspected", "true");
+        desk_expect(&d, id, "analysis.injection", "(none)"); /* the coordinator said nothing of it */
+    }
+    desk_close(&d);
+}
+
 /* ---- pseudonyms ---- */
 
 static void repeats_pseudonyms(struct desk_model *model, const char *agent, unsigned turn,
@@ -700,6 +758,7 @@ int main(void)
         cmocka_unit_test(what_an_analysis_did_not_take_is_there_for_the_next),
         cmocka_unit_test(an_agent_over_its_budget_does_without_the_model),
         cmocka_unit_test(identical_evidence_is_answered_once_for_each_customer),
+        cmocka_unit_test(a_suspicion_of_one_agent_is_the_threats),
         cmocka_unit_test(pseudonyms_come_back_while_there_is_room),
         cmocka_unit_test(agents_see_their_own_customer_only),
         cmocka_unit_test(a_nul_in_the_customer_reads_nobody_elses),
