@@ -45,7 +45,6 @@ struct errand {
     struct answer_key cache_key;         /* of the threat's customer */
     struct str keep;                     /* JSON to be kept for identical evidence; "" for nothing */
     int64_t retry_after_ns, tokens_held; /* tokens_held: of the budgets, for each agent */
-    bool settled;                        /* its end was counted, its place is free */
 
     /* ERRAND_DRY_RUN */
     struct str action_id, action_type;

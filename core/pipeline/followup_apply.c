@@ -69,38 +69,53 @@ static int triage_run_task(struct writer_task *task, struct writer *writer, stru
 
 /* ---- analysis ---- */
 
+static bool used_a_model(const struct errand *errand, unsigned agent)
+{
+    return errand->usage[agent].calls || (errand->cached && agent == AGENT_COORDINATOR);
+}
+
 static int store_usage_of(struct followup *f, struct errand *errand, struct err *err)
 {
-    int64_t now = clock_now(f->clock), tokens = 0;
+    struct str model = str_from(f->settings.model);
     char day[32];
-    time_print(now, day);
+    time_print(clock_now(f->clock), day);
     for (unsigned i = 0; i < AGENT_COUNT; i++) {
         const struct errand_usage *use = &errand->usage[i];
-        if (use->calls == 0 && !(errand->cached && i == AGENT_COORDINATOR))
+        if (!used_a_model(errand, i))
             continue;
-        struct budget_key key = {errand->threat->rule_id, str_from(agent_names[i]),
-                                 str_from(f->settings.model)};
-        int64_t price = use->calls ? budget_add(f->budget, now, &key, (int64_t)use->prompt_tokens,
-                                                (int64_t)use->completion_tokens)
-                                   : 0;
+        int64_t price = budget_price(f->budget, model, (int64_t)use->prompt_tokens,
+                                     (int64_t)use->completion_tokens);
         struct ai_usage row = {.day = {day, 10},
                                .customer = errand->threat->customer,
-                               .rule = key.rule,
-                               .agent = key.agent,
-                               .model = key.model,
+                               .rule = errand->threat->rule_id,
+                               .agent = str_from(agent_names[i]),
+                               .model = model,
                                .calls = use->calls,
                                .failures = use->failures,
                                .prompt_tokens = use->prompt_tokens,
                                .completion_tokens = use->completion_tokens,
                                .cost_micros = (uint64_t)price,
                                .cached = errand->cached};
-        tokens += (int64_t)(use->prompt_tokens + use->completion_tokens);
         if (store_add_usage(f->store, &row, err) != 0)
             return -1;
     }
+    return 0;
+}
+
+/* Of the budgets in memory: also what could not be stored was spent. */
+static void spend(struct followup *f, const struct errand *errand)
+{
+    int64_t now = clock_now(f->clock), tokens = 0;
+    for (unsigned i = 0; i < AGENT_COUNT; i++) {
+        const struct errand_usage *use = &errand->usage[i];
+        struct budget_key key = {errand->threat->rule_id, str_from(agent_names[i]),
+                                 str_from(f->settings.model)};
+        if (use->calls)
+            budget_add(f->budget, now, &key, (int64_t)use->prompt_tokens, (int64_t)use->completion_tokens);
+        tokens += (int64_t)(use->prompt_tokens + use->completion_tokens);
+    }
     if (tokens)
         f->mean_tokens += (tokens - f->mean_tokens) / 8;
-    return 0;
 }
 
 /* The model did not answer, and may yet: another try later. 1: the job was given back. */
@@ -271,14 +286,10 @@ static int put_model_job(struct followup *f, const struct errand *errand, struct
     return followup_put_job(f, &job, err);
 }
 
-static void count(struct followup *f, const struct errand *errand)
+/* The model's answer, or that there was none, is news of the model whether it could be stored or not. */
+static void note_model(struct followup *f, const struct errand *errand, bool outage)
 {
-    bool outage = errand->asked_model && ai_status_is_outage(errand->model_status);
-    atomic_fetch_add(outage ? &f->failed : &f->done, 1);
-    if (errand->cached)
-        atomic_fetch_add(&f->cached, 1);
-    if (errand->stage != JOB_MODEL)
-        return;
+    spend(f, errand);
     if (errand->asked_model)
         atomic_store(&f->last_error, outage ? errand->model_error : NULL);
     if (!errand->asked_model)
@@ -291,7 +302,20 @@ static void count(struct followup *f, const struct errand *errand)
         ai_queue_took(f->queues[JOB_MODEL], clock_monotonic() - errand->began_ns);
 }
 
-static int finish_job(struct followup *f, struct errand *errand, struct err *err)
+static void count(struct followup *f, const struct errand *errand, bool stored)
+{
+    bool outage = errand->asked_model && ai_status_is_outage(errand->model_status);
+    if (errand->stage == JOB_MODEL)
+        note_model(f, errand, outage);
+    if (!stored) /* it comes again */
+        return;
+    atomic_fetch_add(outage ? &f->failed : &f->done, 1);
+    if (errand->cached)
+        atomic_fetch_add(&f->cached, 1);
+}
+
+/* The job ends with what it brought: the answer is kept, the threat changed, and the next stage put. */
+static int take_result(struct followup *f, struct errand *errand, struct err *err)
 {
     struct err stale = {0};
     bool failed;
@@ -312,23 +336,11 @@ static int finish_job(struct followup *f, struct errand *errand, struct err *err
     return apply(f, errand, threat, err) || put_model_job(f, errand, err) ? -1 : 0;
 }
 
-/* Once, also where its transaction failed before it came to its turn. */
-static void settle(struct followup *f, struct errand *errand)
-{
-    if (errand->settled)
-        return;
-    errand->settled = true;
-    if (errand->kind == ERRAND_ANALYSIS)
-        count(f, errand);
-    followup_free_place(f, errand);
-}
-
 static int analysis_run_task(struct writer_task *task, struct writer *writer, struct err *err)
 {
     struct errand *errand = errand_of(task);
     struct followup *f = followup_of(errand);
     (void)writer;
-    settle(f, errand);
     if (store_usage_of(f, errand, err) != 0)
         return -1;
     struct err stale = {0};
@@ -337,7 +349,7 @@ static int analysis_run_task(struct writer_task *task, struct writer *writer, st
         *err = stale;
         return -1;
     }
-    return again != 0 ? 0 : finish_job(f, errand, err);
+    return again != 0 ? 0 : take_result(f, errand, err);
 }
 
 /* ---- dry run ---- */
@@ -363,7 +375,9 @@ static void task_done(struct writer_task *task)
 {
     struct errand *errand = errand_of(task);
     struct followup *f = followup_of(errand);
-    settle(f, errand);
+    if (errand->kind == ERRAND_ANALYSIS)
+        count(f, errand, task->err.code == ERR_NONE);
+    followup_free_place(f, errand);
     if (task->err.code != ERR_NONE) {
         LOG_ERR(LOG_WARN, "followup.failed", &task->err);
         if (errand->kind != ERRAND_ANALYSIS)

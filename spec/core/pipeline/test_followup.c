@@ -130,6 +130,7 @@ static void results_that_cannot_be_stored_come_again(void **state)
     assert_int_equal(desk_jobs(&d).count, 0);
     struct followup_state s = desk_state(&d);
     assert_int_equal(s.in_work + s.in_work_model, 0);
+    assert_int_equal(s.done, 2 * MANY); /* what came again was not done before */
     desk_close(&d);
 }
 
