@@ -1,8 +1,10 @@
 -- What policies read of a threat, whatever shape it came in: a field may be absent, a list, or a number written as
 -- text. Nothing here raises, and missing data is nil or empty, never a guess.
+local type, ipairs, tostring = type, ipairs, tostring -- asked for in each line below
 local facts = {}
 
 local function text(value)
+  if value == nil then return nil end
   local kind = type(value)
   if kind == "string" then return value end
   if kind == "number" then return tostring(value) end
@@ -15,6 +17,7 @@ local most_number = 1e15 -- above it a count is nobody's, and not every whole nu
 -- A finite number of a size that can be meant; nil for anything else.
 local function number(value)
   local found = value
+  if value == nil then return nil end
   if type(value) == "string" then found = #value <= 40 and tonumber(value) or nil end
   if type(found) ~= "number" or not (found >= -most_number and found <= most_number) then return nil end
   return found
@@ -31,7 +34,7 @@ end
 local nothing = setmetatable({}, { __newindex = function() error("what a threat holds is read-only", 2) end })
 
 local function table_of(value)
-  return type(value) == "table" and value or nothing
+  return value ~= nil and type(value) == "table" and value or nothing
 end
 facts.table = table_of
 

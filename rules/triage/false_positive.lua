@@ -97,8 +97,8 @@ local function claimed(agent, range)
   local lower = agent:lower()
   local expected = range and (text(range.agent) or ""):lower() or ""
   if expected ~= "" and lower:find(expected, 1, true) then return expected, true end
-  for _, name in ipairs(crawler_names) do
-    if lower:find(name, 1, true) then return name, false end
+  for i = 1, #crawler_names do
+    if lower:find(crawler_names[i], 1, true) then return crawler_names[i], false end
   end
 end
 

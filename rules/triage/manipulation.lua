@@ -170,12 +170,10 @@ local function may_speak(lower)
   for i = 1, #mark_parts do
     if lower:find(mark_parts[i], 1, true) then return true end
   end
-  local first
+  local one
   for word in spaced(lower):gmatch("%w+") do
-    if telling[word] then
-      if first and first ~= word then return true end
-      first = word
-    end
+    if telling[word] and one and one ~= word then return true end
+    one = telling[word] and word or one
   end
   return false
 end
@@ -216,9 +214,12 @@ local function texts_of(events)
 end
 
 local function addressed(events, add)
-  local texts = texts_of(events)
-  for _, one in ipairs(texts) do
-    local score, kinds = speech_in(one.text:sub(1, math.min(2048, bytes_most // #texts)))
+  local texts, parts = texts_of(events), {}
+  local most = math.min(2048, bytes_most // math.max(1, #texts))
+  for i = 1, #texts do parts[i] = texts[i].text:sub(1, most) end
+  if not may_speak(table.concat(parts, "\n"):lower()) then return end
+  for i, one in ipairs(texts) do
+    local score, kinds = speech_in(parts[i])
     if score >= 3 then
       add("text_addresses_reader", string.format("%s speaks to whoever judges it (%s)", one.field,
           table.concat(kinds, ", ")), one.id)
