@@ -220,10 +220,11 @@ const struct api_schema api_schemas[] = {
                "intel_matches?:any[] false_positive_score?:object? response_plan?:object? "
                "agent_analyses?:object analysis?:Analysis? manipulation?:object? mitre?:any[] "
                "triaged?:object severity_raised?:object"},
-    {"Analysis", "provider?:rules|model status?:string verdict?:string? confidence?:number summary?:string? "
-                 "injection_suspected?:boolean? injection?:object event_count?:integer evidence_until?:integer "
-                 "completed_at?:time cached?:boolean model?:string model_status?:string model_error?:string "
-                 "pseudonyms_stay?:boolean dropped?:object newer?:object"},
+    {"Analysis",
+     "provider?:rules|model status?:string verdict?:string? confidence?:number summary?:string? "
+     "injection_suspected?:boolean? injection?:object event_count?:integer evidence_until?:integer "
+     "completed_at?:time cached?:boolean model?:string model_status?:string model_error?:string "
+     "pseudonyms_stay?:boolean dropped?:object newer?:object"},
     {"ThreatRule", "id:string version:integer title:string"},
     {"Score", "value:integer parts:object[]"},
     {"Evidence", "id:string time:time event_id:string context:object"},

@@ -1,154 +1,8 @@
 /* A threat's triage: what its policies are told, what becomes of their answers, and of those that give none.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
-
-#include <stdlib.h>
-
-#include "base/json.h"
-#include "core/rules/ruleset.h"
-#include "pipeline/triage.h"
-#include "pipeline/view.h"
-
-#define FILES_MAX 24
-#define HOUR      (3600 * NS_PER_S)
-#define NOW       (INT64_C(1700000000) * NS_PER_S)
-
-struct bench {
-    struct ruleset *set;
-    struct triage *triage;
-    struct policy_health *health;
-    struct verdicts *verdicts;
-    struct clock_virtual clock;
-    struct arena *arena;
-};
-
-#define T "tests = { { 't', threat = {}, expect = {} } }"
-#define POLICY(name, body)                                                                                   \
-    {                                                                                                        \
-        "rules/triage/" name ".lua",                                                                         \
-            "return policy { name = '" name "', " T ", decide = function(threat, context)\n" body "\nend }"  \
-    }
-#define PLAN_OF(sla)                                                                                         \
-    POLICY("response", "return { urgency = 'soon', sla_minutes = " sla ", escalation_path = { 'soc' },\n"    \
-                       "actions = { { type = 'notify', reason = 'r' } } }")
-
-static void open_bench(struct bench *b, const struct text_file *files, size_t count)
-{
-    struct report report = {0};
-    struct err err = {0};
-    char text[4096];
-    b->set = load_texts(files, count, &report);
-    report_text(&report, text, sizeof(text));
-    report_free(&report);
-    if (b->set == NULL)
-        fail_msg("%s", text);
-    b->health = policy_health_new();
-    b->verdicts = verdicts_new(100);
-    clock_virtual_init(&b->clock, NOW);
-    b->arena = arena_new(0);
-    struct triage_options options = {
-        .set = b->set, .health = b->health, .clock = &b->clock.clock, .verdicts = b->verdicts};
-    b->triage = triage_new(&options, &err);
-    if (b->triage == NULL)
-        fail_msg("%s", err_text(&err));
-}
-
-static void close_bench(struct bench *b)
-{
-    triage_free(b->triage);
-    verdicts_free(b->verdicts);
-    policy_health_free(b->health);
-    ruleset_unref(b->set);
-    arena_free(b->arena);
-}
-
-#define OPEN(b, ...)                                                                                         \
-    struct bench b;                                                                                          \
-    do {                                                                                                     \
-        const struct text_file files_[] = {__VA_ARGS__};                                                     \
-        open_bench(&b, files_, sizeof(files_) / sizeof(files_[0]));                                          \
-    } while (0)
-
-static struct threat *a_threat(const char *context)
-{
-    struct threat *threat = threat_new();
-    threat->version = 1;
-    threat->created_ns = NOW;
-    threat->event_count = 1;
-    threat->severity = threat->floor = SEVERITY_MEDIUM;
-    threat->rule_id = threat_keep(threat, STR("r1"));
-    threat->customer = threat_keep(threat, STR("acme"));
-    threat->type = threat_keep(threat, STR("test"));
-    threat->title = threat_keep(threat, STR("A title"));
-    vec_push(&threat->entities, threat_keep(threat, STR("user.name:ana")));
-    vec_push(&threat->entities, threat_keep(threat, STR("host.name:DC01")));
-    struct evidence evidence = {
-        .number = 1, .time_ns = NOW, .context = threat_keep(threat, str_from(context))};
-    vec_push(&threat->evidence, evidence);
-    threat->evidence_next = 2;
-    return threat;
-}
-
-/* The extra of one run. */
-static struct json *run_with(struct bench *b, const struct threat *threat, const char *background,
-                             struct triage_result *result)
-{
-    triage_run(b->triage, threat, str_from(background), b->arena, result);
-    struct json *extra = view_parse(result->extra);
-    assert_non_null(extra);
-    return extra;
-}
-
-static struct json *run(struct bench *b, const struct threat *threat, struct triage_result *result)
-{
-    return run_with(b, threat, "", result);
-}
-
-/* A path of member names and positions: "score.parts.0.name". */
-static const struct json *at(const struct json *json, const char *path)
-{
-    while (path && *path && json) {
-        char name[64];
-        size_t len = strcspn(path, ".");
-        assert_true(len < sizeof(name));
-        memcpy(name, path, len);
-        name[len] = '\0';
-        json = json_kind(json) == JSON_KIND_ARRAY ? json_item(json, strtoul(name, NULL, 10))
-                                                  : json_get(json, name);
-        path += len + (path[len] == '.');
-    }
-    return json;
-}
-
-static void expect(const struct json *json, const char *path, const char *text)
-{
-    struct buf out = BUF_EMPTY;
-    const struct json *value = at(json, path);
-    if (value)
-        json_print(value, &out);
-    if (strcmp(value ? out.ptr : "(none)", text) != 0)
-        fail_msg("%s is %s, not %s", path, value ? out.ptr : "(none)", text);
-    buf_free(&out);
-}
-
-static void expect_review(const struct triage_result *result, const char *part)
-{
-    if (part == NULL
-            ? result->review.len > 0
-            : !memmem(result->review.ptr ? result->review.ptr : "", result->review.len, part, strlen(part)))
-        fail_msg("review is \"%.*s\", not %s", STR_ARG(result->review), part ? part : "empty");
-}
+#include "core/pipeline/triage_bench.h"
 
 /* ---- severity ---- */
-
-#define SEVERITY(level)                                                                                      \
-    POLICY("severity",                                                                                       \
-           "return { severity = '" level "', parts = { { name = 'a', value = 40, reason = 'r' } "            \
-           "} }")
 
 static void severity_never_falls_below_its_floor(void **state)
 {
@@ -324,24 +178,6 @@ static void decisions_survive_a_look(void **state)
 
 /* ---- what policies see ---- */
 
-#define SHOW(what)                                                                                           \
-    POLICY("timeline",                                                                                       \
-           "local function show(v) if type(v) ~= 'table' then return tostring(v) end\n"                      \
-           "local keys = {} for k in pairs(v) do keys[#keys + 1] = tostring(k) end\n"                        \
-           "table.sort(keys) local out = {}\n"                                                               \
-           "for _, k in ipairs(keys) do local x = v[k] if x == nil then x = v[tonumber(k)] end\n"            \
-           "out[#out + 1] = k .. '=' .. show(x) end return '{' .. table.concat(out, ',') .. "                \
-           "'}' end\n"                                                                                       \
-           "return { titles = { created = show(" what ") } }")
-
-static void see(const struct json *extra, const char *text)
-{
-    struct str seen = STR("(none)");
-    json_as_str(at(extra, "timeline_titles.created"), &seen);
-    if (!str_is(seen, text))
-        fail_msg("seen: %.*s, not %s", STR_ARG(seen), text);
-}
-
 static void policies_see_verdicts_assets_and_the_profile(void **state)
 {
     struct triage_result result;
@@ -388,129 +224,6 @@ static void each_policy_sees_those_before_it(void **state)
     assert_int_equal(result.technique_count, 1);
     assert_int_equal(result.sla_minutes, 30);
     json_free(extra);
-    threat_free(threat);
-    close_bench(&b);
-}
-
-/* ---- sizes ---- */
-
-/* A stranger who sends long values must not keep policies from being asked, nor have them suspended. */
-static void large_threats_are_judged_all_the_same(void **state)
-{
-    struct triage_result result;
-    struct buf context = BUF_EMPTY, extra_text = BUF_EMPTY;
-    (void)state;
-    OPEN(b, SEVERITY("high"), PLAN_OF("30"), SHOW("#threat.evidence > 0"));
-    buf_puts(&context, "{\"nul\":\"a\\u0000b\"");
-    for (int i = 0; i < 5; i++) {
-        buf_printf(&context, ",\"f%d\":\"", i);
-        for (int k = 0; k < 4096; k++)
-            buf_putc(&context, 'x');
-        buf_putc(&context, '"');
-    }
-    buf_putc(&context, '}');
-    struct threat *threat = a_threat(context.ptr);
-    for (uint32_t i = 2; i <= 20; i++) {
-        struct evidence evidence = threat->evidence.items[0];
-        evidence.number = i;
-        vec_push(&threat->evidence, evidence);
-    }
-    struct json *extra = run(&b, threat, &result);
-    assert_int_equal(result.severity, SEVERITY_HIGH);
-    assert_int_equal(result.sla_minutes, 30);
-    see(extra, "true");
-    expect_review(&result, NULL);
-    json_free(extra);
-
-    buf_puts(&extra_text, "{\"agent_analyses\":{\"historical\":{\"text\":\"");
-    for (int k = 0; k < 300 << 10; k++)
-        buf_putc(&extra_text, 'x');
-    buf_puts(&extra_text, "\"}}}");
-    threat->extra = threat_keep(threat, buf_str(&extra_text));
-    extra = run(&b, threat, &result);
-    assert_int_equal(result.severity, SEVERITY_HIGH);
-    expect_review(&result, NULL);
-    assert_non_null(at(extra, "agent_analyses.historical")); /* only the policies' view is without */
-    json_free(extra);
-    threat_free(threat);
-    buf_free(&context);
-    buf_free(&extra_text);
-    close_bench(&b);
-}
-
-static void put_analysis(struct threat *threat, size_t padding)
-{
-    struct buf text = BUF_EMPTY;
-    buf_puts(&text, "{\"analysis\":{\"verdict\":\"malicious\",\"confidence\":0.5,\"mitre\":[\"T1078\","
-                    "{\"id\":\"T1110\",\"reason\":\"r\"}],\"summary\":\"");
-    for (size_t i = 0; i < padding; i++)
-        buf_putc(&text, 'x');
-    buf_puts(&text, "\"}}");
-    threat->extra = threat_keep(threat, buf_str(&text));
-    buf_free(&text);
-}
-
-/* Policies are told a long analysis by what decides, and asked all the same, the next threat's too. */
-static void a_long_analysis_switches_no_policy_off(void **state)
-{
-    static const struct {
-        size_t padding;
-        const char *seen;
-    } cases[] = {
-        {32 << 10, "malicious 0.5 T1078 T1110 0"},
-        {300 << 10, "malicious 0.5 T1078 T1110 0"},
-        {1000, "malicious 0.5 T1078 table 1000"},
-    };
-    struct triage_result result;
-    (void)state;
-    OPEN(
-        b, SEVERITY("critical"), PLAN_OF("15"),
-        POLICY(
-            "timeline",
-            "local a = context.analysis\nlocal id = a.mitre[2]\n"
-            "return { titles = { created = a.verdict .. ' ' .. tostring(a.confidence) .. ' ' .. "
-            "a.mitre[1] .. ' ' .. (type(id) == 'table' and 'table' or id) .. ' ' .. #(a.summary or '') } }"));
-    struct threat *threat = a_threat("{}");
-    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
-        for (int look = 0; look < 4; look++) {
-            put_analysis(threat, cases[i].padding);
-            struct json *extra = run(&b, threat, &result);
-            assert_int_equal(result.severity, SEVERITY_CRITICAL);
-            assert_int_equal(result.sla_minutes, 15);
-            expect_review(&result, NULL);
-            see(extra, cases[i].seen);
-            json_free(extra);
-        }
-    threat_free(threat);
-    close_bench(&b);
-}
-
-/* A background that has no room is left out, and a person asked to look. */
-static void a_background_without_room_is_left_out(void **state)
-{
-    static const struct {
-        size_t size;
-        const char *seen, *review;
-    } cases[] = {{200 << 10, "true", NULL}, {260 << 10, "false", "too long"}};
-    struct triage_result result;
-    (void)state;
-    OPEN(b, SEVERITY("high"), PLAN_OF("30"), SHOW("context.notes ~= nil"));
-    struct threat *threat = a_threat("{}");
-    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
-        for (int look = 0; look < 4; look++) {
-            struct buf notes = BUF_EMPTY;
-            buf_puts(&notes, "\"notes\":[\"");
-            while (notes.len < cases[i].size)
-                buf_putc(&notes, 'x');
-            buf_puts(&notes, "\"]");
-            struct json *extra = run_with(&b, threat, notes.ptr, &result);
-            assert_int_equal(result.severity, SEVERITY_HIGH);
-            assert_int_equal(result.sla_minutes, 30);
-            expect_review(&result, cases[i].review);
-            see(extra, cases[i].seen);
-            json_free(extra);
-            buf_free(&notes);
-        }
     threat_free(threat);
     close_bench(&b);
 }
@@ -629,35 +342,6 @@ static void a_policy_that_keeps_failing_is_suspended(void **state)
     close_bench(&b);
 }
 
-/* What is too large to be told is no failure of the policy. */
-static void input_that_is_too_large_suspends_nobody(void **state)
-{
-    char reason[POLICY_REASON];
-    struct str answer;
-    struct buf context = BUF_EMPTY;
-    (void)state;
-    OPEN(b, SEVERITY("high"));
-    buf_puts(&context, "{\"x\":\"");
-    while (context.len < POLICY_INPUT_MAX - 2)
-        buf_putc(&context, 'x');
-    buf_puts(&context, "\"}");
-    struct policy_call call = {.kind = POLICY_SEVERITY,
-                               .threat = STR("{}"),
-                               .context = buf_str(&context),
-                               .look = 1,
-                               .arena = b.arena};
-    assert_int_equal(policies_decide(triage_policies(b.triage), &call, &answer, reason), 0);
-    buf_putc(&context, ' ');
-    call.context = buf_str(&context);
-    for (int i = 0; i < 5; i++) {
-        assert_int_equal(policies_decide(triage_policies(b.triage), &call, &answer, reason), -1);
-        assert_non_null(strstr(reason, "larger than 262144 bytes"));
-    }
-    assert_false(policy_suspended(b.health, POLICY_SEVERITY, b.clock.now_ns));
-    buf_free(&context);
-    close_bench(&b);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -673,15 +357,11 @@ int main(void)
         cmocka_unit_test(decisions_survive_a_look),
         cmocka_unit_test(policies_see_verdicts_assets_and_the_profile),
         cmocka_unit_test(each_policy_sees_those_before_it),
-        cmocka_unit_test(large_threats_are_judged_all_the_same),
-        cmocka_unit_test(a_long_analysis_switches_no_policy_off),
-        cmocka_unit_test(a_background_without_room_is_left_out),
         cmocka_unit_test(what_a_background_showed_stays_until_the_next),
         cmocka_unit_test(the_same_threat_gives_the_same_bytes),
         cmocka_unit_test(a_plan_is_due_from_the_threats_beginning),
         cmocka_unit_test(techniques_are_added_once),
         cmocka_unit_test(a_policy_that_keeps_failing_is_suspended),
-        cmocka_unit_test(input_that_is_too_large_suspends_nobody),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
