@@ -24,7 +24,9 @@ local aimed_at = {
   collect_evidence  = { "host.name" },
 }
 
--- Least to most severe; each level adds to the ones below it, the first of the last one is the primary action.
+-- Least to most severe; each level adds to the ones below it, the first of the last one is the primary action. What
+-- stops a spread comes before all else; where nothing spreads yet, evidence comes first: a measure tells whoever is
+-- there that they were seen, and a session that ends takes with it what it held open.
 local templates = {
   bot_traffic = {
     { "monitor" }, { "monitor" }, { "challenge_client" }, { "rate_limit" }, { "block_ip", "notify_customer" },
@@ -37,8 +39,8 @@ local templates = {
     { "isolate_host", "disable_account", "notify_customer" },
   },
   anomaly_detection = {
-    { "monitor" }, { "monitor" }, { "collect_evidence" }, { "revoke_sessions" }, { "disable_account",
-      "notify_customer" },
+    { "monitor" }, { "monitor" }, { "collect_evidence" }, { "collect_evidence", "revoke_sessions" },
+    { "disable_account", "notify_customer", "revoke_sessions" },
   },
   rate_limit_breach = {
     { "monitor" }, { "monitor" }, { "rate_limit" }, { "rate_limit" }, { "block_ip", "notify_customer" },
@@ -219,6 +221,19 @@ return policy {
                  actions = { { type = "isolate_host", target = "host.name:dc01" }, { type = "disable_account",
                      target = "user.name:ana" },
                              { type = "notify_customer" }, { type = "open_ticket" } } } },
+    { "what a machine shows of an anomaly is kept before its sessions end",
+      threat = { threat_type = "anomaly_detection", severity = "HIGH",
+          entities = { "user.name:ana", "host.name:ws-1" } },
+      expect = { actions = { { type = "collect_evidence", target = "host.name:ws-1" }, { type = "revoke_sessions",
+          target = "user.name:ana" }, { type = "monitor" }, { type = "open_ticket" } } } },
+    { "without a machine the sessions end first",
+      threat = { threat_type = "anomaly_detection", severity = "HIGH", entities = { "user.name:ana" } },
+      expect = { actions = { { type = "revoke_sessions" }, { type = "monitor" }, { type = "open_ticket" } } } },
+    { "whoever uses a critical account is stopped first",
+      threat = { threat_type = "anomaly_detection", severity = "CRITICAL",
+          entities = { "user.name:ana", "host.name:ws-1" } },
+      expect = { actions = { { type = "disable_account" }, { type = "notify_customer" }, { type = "revoke_sessions" },
+          { type = "collect_evidence" }, { type = "open_ticket" } } } },
     { "a likely false alarm is looked at first",
       threat = { threat_type = "device_compromise", severity = "HIGH", severity_floor = "HIGH",
           entities = { "host.name:kiosk" } },
