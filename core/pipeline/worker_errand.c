@@ -54,8 +54,7 @@ static int read_notes(struct look *look, struct store_reader *reader, struct err
     return -1;
 }
 
-/* As many of the newest as fit: one that is there tells as much as all, so large ones hide only their like.
- */
+/* As many of the newest as fit: one tells as much as all, so large ones hide only their like. */
 static int read_egress_of(struct store_reader *reader, struct observation_query *query, struct buf *out,
                           struct err *err)
 {

@@ -179,9 +179,10 @@ server_stop
 RULES=$TOP/rules
 server_start --token-file "$WORK/tokens" --demo
 demo_threats() { read_as acme '/api/threats?limit=100' | jq 'map(select(.demo)) | length'; }
+has_demo_threats() { [ "$(demo_threats)" -gt 0 ]; }
 resets_are_for_all_customers() {
   expect "trigger by acme's admin" "$(as acme-admin POST /api/threats/trigger "${JSON[@]}" -d '{"scenario":"bot_attack"}')" 200
-  wait_for eval '[ "$(demo_threats)" -gt 0 ]'
+  wait_for has_demo_threats
   local made
   made=$(demo_threats)
   expect "reset by another customer's admin" "$(as other-admin POST /api/demo/reset)" 403

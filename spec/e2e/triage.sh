@@ -282,7 +282,7 @@ has_no_timer() { [ -z "$(timer_of "$1")" ]; }
 REOPENED=$(settled e2e-single ivan) JUDGED=$(settled e2e-single jana) TIMER=$(timer_of "$REOPENED")
 for id in "$REOPENED" "$JUDGED"; do patch "$id" '{"status":"resolved"}' >"$WORK/patched"; done
 server_stop
-sqlite "update timers set at = 1 where seq in (select seq from threats where id in ('$REOPENED', '$JUDGED'))"
+sqlite "update timers set at = 1 where seq in (select seq from threats where id in ('$REOPENED', '$JUDGED'))" >"$WORK/updated"
 server_start
 a_reopened_threat_escalates() {
   for id in "$REOPENED" "$JUDGED"; do
