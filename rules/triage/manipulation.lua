@@ -2,6 +2,7 @@
 -- history of notes that was written to be learned from, an analyst's note that nobody recorded. A finding asks for a
 -- person and counts in score and plan; it never makes a threat milder. Ordinary attack traffic is none of this.
 local facts = require "triage.facts"
+local speech = require "triage.speech"
 local text, number, table_of = facts.text, facts.number, facts.table
 
 local notes_most = 60 -- of the newest that are compared
@@ -106,88 +107,12 @@ end
 
 -- ---- text that talks to whoever judges it ----
 
--- Parts of speech: a command to forget, whom it is for, what the verdict should be. Three of them in one text are no
--- accident.
-local speech = {
-  { name = "forget", "ignore", "disregard", "forget", "override", "overrule", "bypass", "supersede", "neglect",
-    "skip" },
-  { name = "earlier", "previous", "prior", "above", "preceding", "earlier", "foregoing", "original",
-    "everything before", "all the" },
-  { name = "orders", "instruction", "instructions", "directive", "directives", "guideline", "guidelines", "your rules",
-    "the rules", "your task", "system prompt", "safety", "guardrail", "guardrails", "policies", "directions",
-    "commands", "programming", "context", "prompt" },
-  { name = "role", "you are now", "you are a", "act as", "pretend", "from now on", "roleplay", "developer mode",
-    "jailbreak", "as an ai", "language model", "assistant", "chatgpt", "simulate", "you will", "you must", "your new" },
-  { name = "verdict", "benign", "false positive", "not malicious", "harmless", "no threat", "mark this",
-    "classify this", "close this", "classify as", "do not report", "do not alert", "do not escalate", "whitelist",
-    "safe to ignore", "severity low", "already resolved", "approved by", "authorized test", "confidence 1" },
-  { name = "answer", "respond with", "reply with", "respond only", "answer only", "output only", "say only",
-    "return only", "print the", "repeat the", "reveal", "tell me", "summarize", "translate", "write a", "instead say" },
-}
--- The marks of a prompt: one alone is no accident either. `mark_parts`: one of these stands in every mark.
-local marks = [[<\|im_(start|end)\|>|\[/?inst\]|<<sys>>|</?system>|### ?(instruction|system)|]] ..
-              [[\b(system|assistant):|begin prompt|end of prompt|<\|(endoftext|system)\|>|```system]]
-local mark_parts = { "<|", "inst]", "<<sys", "system", "instruction", "assistant", "prompt" }
-
--- The longest word of each phrase: a text with fewer than two of them speaks in fewer than three parts.
-local telling = {}
-for _, part in ipairs(speech) do
-  part.pattern = [[\b(]] .. table.concat(part, "|") .. [[)\b]]
-  for _, phrase in ipairs(part) do
-    local longest = ""
-    for word in phrase:gmatch("%w+") do
-      if #word > #longest then longest = word end
-    end
-    telling[longest] = true
-  end
-end
-
 -- In this order they are read.
 local text_fields = {
   "dns.question.name", "email.subject", "event.original", "event.reason", "file.name", "http.request.referrer",
   "message", "process.command_line", "url.full", "url.original", "url.path", "url.query", "user.full_name",
   "user.name", "user_agent.original",
 }
-
--- Most values hold none of this, and are done with at once.
-local hint = [[(?i)ignor|disregard|forget|overrid|overrul|bypass|supersede|neglect|skip|\byou\b|act.as|pretend|]] ..
-             [[from.now|role-?play|jailbreak|assistant|chatgpt|simulate|benign|false.pos|malicious|harmless|]] ..
-             [[no.threat|]] ..
-             [[this|do.not|whitelist|safe|respond|reply|answer|output|reveal|tell|summari|translate|<\||]] ..
-             [[inst\]|<<sys|system|]] ..
-             [[prompt]]
-
-local function spaced(lower)
-  return lower:find("%20", 1, true) and lower:gsub("%%20", " ") or lower
-end
-
-local function plain(value)
-  return (spaced(value:lower()):gsub("[%s%+_%-%.]+", " "))
-end
-
--- Most values cannot, and are done with at once.
-local function may_speak(lower)
-  for i = 1, #mark_parts do
-    if lower:find(mark_parts[i], 1, true) then return true end
-  end
-  local one
-  for word in spaced(lower):gmatch("%w+") do
-    if telling[word] and one and one ~= word then return true end
-    one = telling[word] and word or one
-  end
-  return false
-end
-
-local function speech_in(value)
-  local lower = value:lower()
-  if not may_speak(lower) or not re.test(value, hint) then return 0, {} end
-  local clean, kinds, score = plain(value), {}, 0
-  for _, part in ipairs(speech) do
-    if re.test(clean, part.pattern) then kinds[#kinds + 1], score = part.name, score + 1 end
-  end
-  if re.test(clean, marks) or re.test(lower, marks) then kinds[#kinds + 1], score = "mark", score + 3 end
-  return score, kinds
-end
 
 local texts_most, bytes_most = 100, 24000 -- of one threat that are read; many share what there is
 
@@ -217,9 +142,9 @@ local function addressed(events, add)
   local texts, parts = texts_of(events), {}
   local most = math.min(2048, bytes_most // math.max(1, #texts))
   for i = 1, #texts do parts[i] = texts[i].text:sub(1, most) end
-  if not may_speak(table.concat(parts, "\n"):lower()) then return end
+  if not speech.may_be_in(table.concat(parts, "\n"):lower()) then return end
   for i, one in ipairs(texts) do
-    local score, kinds = speech_in(parts[i])
+    local score, kinds = speech.parts_of(parts[i])
     if score >= 3 then
       add("text_addresses_reader", string.format("%s speaks to whoever judges it (%s)", one.field,
           table.concat(kinds, ", ")), one.id)
@@ -229,29 +154,6 @@ local function addressed(events, add)
 end
 
 -- ---- notes: what others may have learned from ----
-
--- Analysts write of earlier alerts, prompts and verdicts all day. So in a note only this speaks to whoever judges it: a
--- mark of a prompt that no log has, a command to forget with the orders near it, or words to a machine with two parts
--- of speech besides.
-local note_marks = [[<\|im_(start|end)\|>|\[/?inst\]|<<sys>>|### ?instruction|<\|(endoftext|system)\|>|```system]]
-local forget_orders = [[\b(ignore|disregard|forget|override|overrule|bypass|supersede|neglect|skip)( [^ ]+){0,4} ]] ..
-                      [[(instructions?|directives?|guidelines?|guardrails?|programming|your (rules|task)|]] ..
-                      [[system prompt)\b]]
-local to_a_machine = [[\b(you are now (an?|in)|you are an? (ai|model|assistant|chatbot|language model)|]] ..
-                     [[act as an? (ai|model|assistant)|as an ai|language model|chatgpt|pretend (you|to be an?))\b]]
-
-local function note_speaks(said)
-  local lower = said:lower()
-  if not may_speak(lower) then return false end
-  local clean = plain(said)
-  if re.test(lower, note_marks) or re.test(clean, forget_orders) then return true end
-  if not re.test(clean, to_a_machine) then return false end
-  local others = 0
-  for _, part in ipairs(speech) do
-    if part.name ~= "role" and re.test(clean, part.pattern) then others = others + 1 end
-  end
-  return others >= 2
-end
 
 -- Whether a note is this threat's own or of the last day: those that somebody may learn from now.
 local function is_near(note, threat, now)
@@ -266,7 +168,7 @@ local function addressing(context, threat, notes, add)
     if is_near(note, threat, now) then near[#near + 1] = note end
   end
   for _, note in ipairs(near) do
-    if note_speaks(note.text:sub(1, note_bytes_most // #near)) then
+    if speech.is_in_note(note.text:sub(1, note_bytes_most // #near)) then
       local author = note.author ~= "" and note.author or "nobody"
       add("note_addresses_reader", "a note by " .. facts.brief(author, 40) .. " speaks to whoever judges the threat")
       return
@@ -277,7 +179,7 @@ end
 -- The words of a note and their pairs, each once: { "known", "known scanner", … }.
 local function shingles(note)
   local pieces, seen, before, words = {}, {}, nil, 0
-  for word in plain(note):gmatch("[%w\128-\255]+") do
+  for word in speech.plain(note):gmatch("[%w\128-\255]+") do
     words = words + 1
     if words > words_most then break end
     for _, piece in ipairs { word, before and before .. " " .. word or nil } do
