@@ -10,6 +10,8 @@
 #include "base/buf.h"
 #include "data/threat.h"
 
+#define STORE_NOTE_MAX 8192 /* bytes of a note */
+
 struct store;
 struct store_reader;
 

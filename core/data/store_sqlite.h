@@ -15,7 +15,6 @@
 #define STORE_FAMILY_MAX       64     /* threats of one dedup key given at once */
 #define STORE_LOG_MAX          10000  /* changes kept for resume; totals are exact up to as many */
 #define STORE_FACT_NAME        128    /* bytes */
-#define STORE_NOTE_MAX         8192   /* bytes */
 #define STORE_ENTITIES_MAX     256    /* of one threat that can be searched for */
 #define STORE_TAIL_MAX         2000   /* threats that wait for the index of entities */
 #define STORE_SEARCH_MAX       4096   /* bytes of one threat's text that `q` looks into */

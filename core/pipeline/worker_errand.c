@@ -15,7 +15,6 @@ bool worker_post(struct worker *w, struct mail *mail)
 #define NOTES_MOST      200
 #define NOTES_SINCE_NS  (30 * INT64_C(86400) * NS_PER_S)
 #define NOTES_BYTES     (96 << 10) /* with the rest it must fit into a call */
-#define NOTE_TEXT       512        /* of each note; less where so many would not fit */
 #define NOTE_TEXT_LEAST 8
 #define EGRESS_EACH     4 /* of one entity, the newest */
 #define EGRESS_SINCE_NS (INT64_C(86400) * NS_PER_S)
@@ -38,7 +37,7 @@ static int read_notes(struct look *look, struct store_reader *reader, struct err
     struct note_query query = {.customer = look->errand->threat->customer,
                                .since_ns = clock_now(look->worker->clock) - NOTES_SINCE_NS,
                                .limit = NOTES_MOST,
-                               .text_max = NOTE_TEXT};
+                               .text_max = STORE_NOTE_MAX};
     size_t len = look->background.len;
     while (store_notes_recent(reader, &query, &look->background, err) == 0) {
         if (look->background.len - len <= NOTES_BYTES)
