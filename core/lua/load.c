@@ -167,6 +167,14 @@ int lua_find(struct lua_runtime *runtime, int file, const char *key)
     return (int)runtime->functions.count - 1;
 }
 
+void lua_forget_file(struct lua_runtime *runtime, int file)
+{
+    owner_check(&runtime->owner, "lua state");
+    INVARIANT(file >= 0 && (size_t)file < runtime->files.count);
+    luaL_unref(runtime->L, LUA_REGISTRYINDEX, runtime->files.items[file]);
+    runtime->files.items[file] = LUA_NOREF;
+}
+
 /* ---- require ---- */
 
 LUA_RAISES static void push_modules(lua_State *L)

@@ -43,6 +43,8 @@ struct lua_runtime *lua_runtime_new(const struct lua_options *options, struct er
         lua_runtime_free(runtime);
         return NULL;
     }
+    if (options->role == LUA_TRIAGE) /* what a look makes is garbage after it */
+        lua_gc(runtime->L, LUA_GCGEN, 20, 100);
     runtime->memory.stress = options->gc_stress;
     return runtime;
 }

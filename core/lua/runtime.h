@@ -82,6 +82,9 @@ int lua_load_file(struct lua_runtime *runtime, const struct lua_source *source, 
                   struct lval **value, struct err *err);
 /* The function under that top-level key of what the file returned; -1: none. */
 int lua_find(struct lua_runtime *runtime, int file, const char *key);
+/* Lets go of what the file returned: its functions that were found stay, its tests and the rest are garbage.
+ * The handle is not valid any more. */
+void lua_forget_file(struct lua_runtime *runtime, int file);
 
 /* What `group` is to a callback; there, times are seconds since 1970 with a fraction. */
 struct lua_group {

@@ -43,6 +43,7 @@ static int load_rule(struct pack *pack, uint32_t index, struct arena *arena, str
     for (unsigned i = 0; i < CALLBACK_COUNT; i++)
         if (rule->callbacks & (1u << i))
             pack->functions[index][i] = lua_find(pack->runtime, file, callback_names[i]);
+    lua_forget_file(pack->runtime, file);
     return 0;
 }
 
@@ -56,6 +57,7 @@ static int load_fix(struct pack *pack, uint32_t index, struct arena *arena, stru
     if (file < 0)
         return -1;
     pack->fixes[index] = lua_find(pack->runtime, file, "fix");
+    lua_forget_file(pack->runtime, file);
     return 0;
 }
 

@@ -9,6 +9,8 @@ int rule_run_load(struct lua_runtime *runtime, const struct lua_source *file, co
     int handle = lua_load_file(runtime, file, arena, NULL, err);
     for (size_t i = 0; handle >= 0 && i < count; i++)
         functions[i] = lua_find(runtime, handle, names[i]);
+    if (handle >= 0)
+        lua_forget_file(runtime, handle);
     arena_free(arena);
     return handle >= 0 ? 0 : -1;
 }

@@ -166,6 +166,31 @@ static void slabs_with_little_in_them_are_bounded_too(void **state)
     lua_runtime_free(runtime);
 }
 
+/* Of a file only the functions that were found stay. */
+static void a_file_may_be_let_go(void **state)
+{
+    struct lua_options options = {.role = LUA_DETECTION};
+    struct lua_source source = {STR("rules/x.lua"),
+                                STR("local many = {} for i = 1, 20000 do many[i] = { i } end\n"
+                                    "return { run = function() return true end, tests = many }")};
+    struct lua_runtime *runtime = lua_runtime_new(&options, NULL);
+    struct lua_call call = {.returns = LUA_RETURNS_BOOL, .budget_ns = 50 * NS_PER_MS};
+    struct lua_result result;
+    int file = lua_load_file(runtime, &source, NULL, NULL, NULL);
+    size_t bytes = lua_runtime_bytes(runtime);
+
+    (void)state;
+    call.function = lua_find(runtime, file, "run");
+    lua_forget_file(runtime, file);
+    for (int i = 0; i < 1000 && lua_runtime_bytes(runtime) > bytes / 2; i++)
+        lua_runtime_idle(runtime);
+    assert_true(lua_runtime_bytes(runtime) <= bytes / 2);
+    lua_run(runtime, &call, &result);
+    assert_int_equal(result.status, LUA_DONE);
+    assert_true(result.truth);
+    lua_runtime_free(runtime);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -175,6 +200,7 @@ int main(void)
         cmocka_unit_test(slabs_with_holes_are_filled_before_new_ones),
         cmocka_unit_test(slabs_with_little_in_them_are_bounded_too),
         cmocka_unit_test(sizes_are_the_same_when_their_blocks_are),
+        cmocka_unit_test(a_file_may_be_let_go),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
