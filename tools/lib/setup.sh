@@ -31,6 +31,21 @@ packages_of() {
     /^[^#]/ && NF && on { print $1 }' "$TOP/tools/packages"
 }
 
+# packages_get NAME...: installs them without starting what is a service: nothing of ours may listen on the machine's
+# ports. A policy that the machine has already stays.
+packages_get() {
+  # shellcheck disable=SC2016 # expanded by the inner shell
+  as_root env DEBIAN_FRONTEND=noninteractive sh -c '
+    policy=/usr/sbin/policy-rc.d
+    if [ ! -e "$policy" ]; then
+      trap "rm -f $policy" EXIT
+      trap "exit 130" INT TERM
+      printf "#!/bin/sh\nexit 101\n" >"$policy"
+      chmod 755 "$policy"
+    fi
+    apt-get install -y -qq --no-install-recommends "$@" >/dev/null' sh "$@"
+}
+
 # packages_install SECTION...: installs what is missing, says nothing when nothing is
 packages_install() {
   local names missing
@@ -50,8 +65,7 @@ packages_install() {
   }
   say "installing Debian packages: ${missing[*]}"
   as_root apt-get update -qq
-  as_root env DEBIAN_FRONTEND=noninteractive \
-    apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+  packages_get "${missing[@]}"
 }
 
 # build_moved: $BUILD was made under another path, as in a copy of the project; what cmake keeps there names that one
