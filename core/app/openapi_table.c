@@ -224,7 +224,8 @@ const struct api_schema api_schemas[] = {
      "provider?:rules|model status?:string verdict?:string? confidence?:number summary?:string? "
      "injection_suspected?:boolean? injection?:object event_count?:integer evidence_until?:integer "
      "completed_at?:time cached?:boolean model?:string model_status?:string model_error?:string "
-     "pseudonyms_stay?:boolean dropped?:object newer?:object"},
+     "pseudonyms_stay?:boolean dropped?:object newer?:object claims?:object[] recommendations?:string[] "
+     "missing_evidence?:string[] mitre?:any[] severity_suggestion?:string? contradictions?:object[]"},
     {"ThreatRule", "id:string version:integer title:string"},
     {"Score", "value:integer parts:object[]"},
     {"Evidence", "id:string time:time event_id:string context:object"},
