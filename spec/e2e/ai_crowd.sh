@@ -6,6 +6,10 @@ set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/ai_lib.bash"
 PATIENCE=$((PATIENCE * 3))
+[ "$PRESET" = release ] || {
+  skip "e2e: a thousand requests to the model at once: a sanitizer's build begins them too slowly to have so many"
+  exit 0
+}
 
 THREATS=230 # of five requests each, before the coordinator's
 model_start
